@@ -1,0 +1,1 @@
+"""One task API on Celery, Dramatiq, RQ, Huey and Django tasks."""

@@ -1,0 +1,78 @@
+"""Every error that TaskBridge raises on purpose.
+
+A message says what was asked, on which backend, why not, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class TaskBridgeError(Exception):
+    """The root of all errors raised by TaskBridge."""
+
+
+class ConfigurationError(TaskBridgeError):
+    """A setting, a URL or an environment that cannot work."""
+
+
+class UnknownBackend(ConfigurationError):
+    """No backend is configured under this alias, or no adapter has this scheme."""
+
+
+class BackendNotInstalled(ConfigurationError, ImportError):
+    """The adapter exists, but the engine that it drives is not installed."""
+
+
+class InvalidTask(TaskBridgeError):
+    """A declaration that can work on no backend."""
+
+
+class UnsupportedFeature(TaskBridgeError):
+    """An option that this backend refuses. Raised when the task is bound, before any I/O."""
+
+
+class InvalidArguments(TaskBridgeError, TypeError):
+    """A call that does not fit the task's signature, or a value that would not arrive as it was sent."""
+
+
+class UndecodableMessage(TaskBridgeError):
+    """What lies on the broker cannot be read as a job of this task."""
+
+
+class UnknownTask(TaskBridgeError):
+    """A job names a task that this worker has not registered."""
+
+
+class EnqueueError(TaskBridgeError):
+    """A job was not confirmed by the broker."""
+
+    def __init__(self, message: str, *, maybe_accepted: bool) -> None:
+        super().__init__(message)
+        self.maybe_accepted = maybe_accepted
+        """True if the broker may hold the job all the same. The id makes a repeat harmless."""
+
+
+class BrokerUnavailable(EnqueueError):
+    """The broker could not be reached within the stated time."""
+
+
+class ResultError(TaskBridgeError):
+    """A result that cannot be given."""
+
+
+class ResultUnavailable(ResultError):
+    """Nothing is recorded under this id, or results are off for the task."""
+
+
+class ResultTimeout(ResultError, TimeoutError):
+    """The job did not end within the time that the caller would wait."""
+
+
+class JobFailed(ResultError):
+    """The job has ended without a value; the message names the task's own error."""
+
+
+class DeadlineExceeded(BaseException):
+    """Raised inside a task whose `timeout` has passed.
+
+    Not an `Exception`, so that `except Exception` in the task does not swallow it.
+    """
