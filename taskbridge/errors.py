@@ -76,3 +76,11 @@ class DeadlineExceeded(BaseException):
 
     Not an `Exception`, so that `except Exception` in the task does not swallow it.
     """
+
+
+class ProcessFailed(TaskBridgeError):
+    """A process that we started did not start, did not get ready, or ended when it should run."""
+
+
+class ServiceUnavailable(ConfigurationError):
+    """This machine has no source for the server that was asked for. The message names the command that adds one."""
