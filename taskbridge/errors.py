@@ -63,6 +63,10 @@ class ResultUnavailable(ResultError):
     """Nothing is recorded under this id, or results are off for the task."""
 
 
+class UnserialisableResult(ResultError, TypeError):
+    """A task returned what would not arrive as it was returned, or a kept result no longer fits its annotation."""
+
+
 class ResultTimeout(ResultError, TimeoutError):
     """The job did not end within the time that the caller would wait."""
 
