@@ -55,6 +55,10 @@ class BrokerUnavailable(EnqueueError):
     """The broker could not be reached within the stated time."""
 
 
+class StoreUnavailable(TaskBridgeError):
+    """The store did not answer within its stated time."""
+
+
 class ResultError(TaskBridgeError):
     """A result that cannot be given."""
 

@@ -1,0 +1,63 @@
+"""The tables of the store: one numbered list of steps, which only grows.
+
+A released step is never edited, and a step only adds: old and new code run beside each other while a deployment rolls.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from taskbridge.store.database import Cursor
+    from taskbridge.store.dialect import Dialect
+
+STEPS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE taskbridge_results (
+            id TEXT PRIMARY KEY,
+            task TEXT NOT NULL,
+            queue_name TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            detail_status TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            enqueued_at BIGINT,
+            started_at BIGINT,
+            last_attempted_at BIGINT,
+            finished_at BIGINT,
+            run_after BIGINT,
+            value TEXT,
+            errors TEXT NOT NULL,
+            expires_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_results_expires_at ON taskbridge_results (expires_at)",
+    ),
+)
+"""Step 1 first. All times are microseconds since 1970, UTC."""
+
+
+def version(cursor: Cursor, dialect: Dialect) -> int:
+    """The number of the last step that this database has had; 0 for none."""
+    cursor.execute(dialect.sql(dialect.table_exists), ("taskbridge_schema",))
+    if cursor.fetchone() is None:
+        return 0
+    cursor.execute("SELECT max(version) FROM taskbridge_schema")
+    row = cursor.fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def upgrade(cursor: Cursor, dialect: Dialect, *, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
+    """Run the steps that are missing, inside the transaction that the caller has begun.
+
+    Any number of processes may do so at once. A database that is ahead of this code is left as it is.
+    """
+    if dialect.lock_schema is not None:
+        cursor.execute(dialect.lock_schema)
+    done = version(cursor, dialect)
+    if done == 0:
+        cursor.execute("CREATE TABLE IF NOT EXISTS taskbridge_schema (version INTEGER PRIMARY KEY)")
+    for number, statements in enumerate(steps[done:], start=done + 1):
+        for statement in statements:
+            cursor.execute(statement)
+        cursor.execute(dialect.sql("INSERT INTO taskbridge_schema (version) VALUES (?)"), (number,))
