@@ -1,0 +1,67 @@
+# Two commands do all of their own set-up: `make compare` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BACKEND ?=
+WORKERS ?= 2
+
+bin = $(VENV)/bin
+environment = $(PYTHON) scripts/environment.py --venv $(VENV)
+pytest = $(bin)/python -m pytest
+roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compare tests scripts)
+parallel = -n $(WORKERS) --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help compare test check format conformance requirements changelog clean
+.PHONY: environment servers lint types tests
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ARGS='...'            is passed on: make compare ARGS='--quick --backends rq+redis'"
+	@echo "  PYTHON=python3.13     the interpreter to build on; VENV=.venv-3.13 keeps its environment apart"
+
+compare: ## run the same workload on every engine here and show what differs
+	@$(environment) compare
+	@$(bin)/taskbridge compare $(ARGS)
+
+test: check servers tests ## lint, types, and all tests; BACKEND=celery: only the tests of that name
+
+check: lint types ## lint and types only
+
+tests: environment
+	@$(pytest) $(parallel) $(if $(BACKEND),-k "$(BACKEND)") $(ARGS)
+
+test-%: environment ## the tests of one backend, as in `make test-rq`
+	@$(pytest) $(parallel) -k "$*" $(ARGS)
+
+lint: environment
+	@$(bin)/ruff check
+	@$(bin)/ruff format --check
+
+types: environment
+	@$(bin)/mypy $(roots)
+
+format: environment ## put the code into its one format, and mend what ruff can mend
+	@$(bin)/ruff check --fix
+	@$(bin)/ruff format
+
+conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis://localhost/0
+	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }
+	@$(pytest) --pyargs taskbridge.testing.suite --backend "$(BACKEND)" $(ARGS)
+
+requirements: environment ## compile requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions
+	@$(bin)/python scripts/requirements.py $(ARGS)
+
+changelog: environment ## show what the next release's changelog would say
+	@$(bin)/towncrier build --draft --version next
+
+clean: ## remove what was built, the environments included
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+environment:
+	@$(environment) dev
+
+servers: environment
+	@$(bin)/python scripts/servers.py

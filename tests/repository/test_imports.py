@@ -1,0 +1,41 @@
+"""What `import taskbridge` costs and what it must not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+ENGINES = {"celery", "kombu", "dramatiq", "rq", "huey", "django"}
+OPTIONAL = {"click", "jinja2", "pika", "psycopg", "pytest", "redis", "rich"}
+BUDGET = 0.060
+PAIRS = 12
+
+
+def test_importing_the_core_loads_no_engine_and_no_optional_dependency() -> None:
+    code = "import sys, taskbridge; print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    loaded = set(run(code).split())
+    assert "taskbridge" in loaded
+    assert loaded & (ENGINES | OPTIONAL) == set()
+
+
+@pytest.mark.xdist_group("alone")
+def test_importing_the_core_costs_at_most_60_ms_more_than_an_empty_interpreter() -> None:
+    run("import taskbridge")  # compiled files are written once, and not by the user's every start
+    empty, loaded = [], []
+    for _ in range(PAIRS):  # interleaved, so that a busy moment of the machine falls on both
+        empty.append(seconds("pass"))
+        loaded.append(seconds("import taskbridge"))
+    assert min(loaded) - min(empty) <= BUDGET
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+def seconds(code: str) -> float:
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+    return time.perf_counter() - began
