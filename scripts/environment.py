@@ -139,9 +139,10 @@ def install(venv: Path, *arguments: str) -> None:
         "PIP_ROOT_USER_ACTION": "ignore",
     }
     environment.pop("PYTHONPATH", None)
-    if subprocess.run(argv, env=environment, check=False).returncode:
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
         raise CannotPrepare(
-            f"pip could not do this (its reason is above): {' '.join(argv)}\n"
+            f"pip failed: {' '.join(argv)}\n{done.stdout}{done.stderr}"
             "It needs a package index: the default one over the network, or one named in pip's own configuration."
         )
 
