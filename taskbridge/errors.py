@@ -5,6 +5,11 @@ A message says what was asked, on which backend, why not, and what to do.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from taskbridge.store.record import TaskError
+
 
 class TaskBridgeError(Exception):
     """The root of all errors raised by TaskBridge."""
@@ -75,8 +80,17 @@ class ResultTimeout(ResultError, TimeoutError):
     """The job did not end within the time that the caller would wait."""
 
 
-class JobFailed(ResultError):
-    """The job has ended without a value; the message names the task's own error."""
+class ResultNotReady(ResultError, ValueError):
+    """The job has not ended yet. A `ValueError`, as `django.tasks` has it."""
+
+
+class JobFailed(ResultError, ValueError):
+    """The job has ended without a value; the message names the task's own error. A `ValueError`, as in Django."""
+
+    def __init__(self, message: str, error: TaskError | None = None) -> None:
+        super().__init__(message)
+        self.error = error
+        """Type, message and traceback of the last attempt's error; None if none is known: the job expired."""
 
 
 class DeadlineExceeded(BaseException):

@@ -95,7 +95,6 @@ class OwnDatabase:
         self._name = name
         self._begin = begin
         self._unavailable = unavailable
-        self._closed = False
         self._reset()
 
     def run(self, work: Callable[[Cursor], T], /) -> T:
@@ -127,13 +126,10 @@ class OwnDatabase:
         return self.run(transact)
 
     def close(self) -> None:
-        self._closed = True
         for held in list(self._all):
             held.close()
 
     def _held(self) -> _Held:
-        if self._closed:
-            raise StoreUnavailable(f"the store {self._name} has been closed")
         if self._pid != os.getpid():
             # What the parent opened is neither used nor closed here: it shares the parent's socket and locks.
             self._reset()

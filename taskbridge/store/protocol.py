@@ -30,4 +30,4 @@ class ResultStore(Protocol):
         """The record; None if there is none, or if it has expired."""
 
     def close(self) -> None:
-        """Give back connections. The store may not be used afterwards."""
+        """Give back connections. The store may be used again afterwards."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from taskbridge.store.record import Record
 
+_SHORTEST, _LONGEST, _GROWTH = 0.002, 0.1, 1.5
+
 
 class Reads(Protocol):
     """Whatever can look up a record: a store, or the source of a result."""
@@ -21,50 +23,51 @@ class Reads(Protocol):
 
 
 def pauses(timeout: timedelta | None) -> Iterator[float]:
-    """Seconds to sleep between two looks: from 2 ms growing to 100 ms, none beyond the timeout.
+    """Seconds to sleep between two looks: from 2 ms growing to 100 ms, and none beyond the timeout.
 
-    The clock starts at the first pause.
+    The clock starts when the first is asked for.
     """
     deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
-    pause = 0.002
+    pause = _SHORTEST
     while True:
         left = pause if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return
         yield min(pause, left)
-        pause = min(pause * 1.5, 0.1)
+        pause = min(pause * _GROWTH, _LONGEST)
 
 
-def ended(job_id: str, record: Record | None, /) -> Record | None:
-    """The record if its job has ended, None if it is still to be waited for.
-
-    Raises `ResultUnavailable` if nothing is recorded: a job is recorded before it is sent, so nothing will come.
-    """
-    if record is None:
-        raise ResultUnavailable(
-            f"job {job_id}: nothing is recorded under this id, so there is nothing to wait for; the id is wrong, the "
-            "record has expired, or the job was not enqueued by TaskBridge with result=True"
-        )
-    return record if record.is_finished else None
+def unrecorded(job_id: str, off_reason: str | None = None) -> ResultUnavailable:
+    """The error for a job of which nothing is recorded."""
+    reason = off_reason or (
+        "nothing is recorded under this id. It is wrong, its record has expired, or it was enqueued without result=True; "
+        "a job with results is recorded before it is sent, so there is nothing to wait for"
+    )
+    return ResultUnavailable(f"job {job_id}: {reason}")
 
 
-def timed_out(job_id: str, record: Record | None, timeout: timedelta | None, /) -> ResultTimeout:
+def timed_out(record: Record, timeout: timedelta | None) -> ResultTimeout:
     """The error that says how far the job had come."""
-    seen = "UNKNOWN" if record is None else record.detail_status.value
-    return ResultTimeout(f"job {job_id} did not end within {timeout}; it was last seen {seen}")
+    return ResultTimeout(
+        f"job {record.id} of {record.task} did not end within {timeout}; it was last seen {record.detail_status.value}"
+    )
 
 
 def wait(store: Reads, job_id: str, /, timeout: timedelta | None) -> Record:
     """The record of a job once it has ended, well or not; a timeout of None waits without end.
 
-    Raises `ResultTimeout`, which names the id and the last status seen, and `ResultUnavailable`.
+    Raises:
+        ResultTimeout: it has not ended in time; names the id and the last status seen.
+        ResultUnavailable: nothing is recorded, so nothing will come.
     """
-    record = store.read(job_id)
-    for pause in pauses(timeout):
-        if (found := ended(job_id, record)) is not None:
-            return found
-        time.sleep(pause)
+    waits = pauses(timeout)
+    while True:
         record = store.read(job_id)
-    if (found := ended(job_id, record)) is not None:
-        return found
-    raise timed_out(job_id, record, timeout)
+        if record is None:
+            raise unrecorded(job_id)
+        if record.is_finished:
+            return record
+        pause = next(waits, None)
+        if pause is None:
+            raise timed_out(record, timeout)
+        time.sleep(pause)

@@ -1,0 +1,208 @@
+"""What `task.enqueue` gives back: a handle on one job, and through it on what became of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
+
+from taskbridge.errors import JobFailed, ResultNotReady
+from taskbridge.store.record import DetailStatus, ResultStatus, TaskError
+from taskbridge.store.wait import pauses, timed_out, unrecorded
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from taskbridge.store.record import Record
+
+__all__ = ["DetailStatus", "ResultSource", "ResultStatus", "TaskError", "TaskResult"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class ResultSource(Protocol[T_co]):
+    """Where the handles of one task find their records."""
+
+    @property
+    def alias(self) -> str:
+        """The backend that the jobs are sent to."""
+
+    @property
+    def off_reason(self) -> str | None:
+        """Why nothing will ever be recorded, and what to do about it; None if results are on."""
+
+    def read(self, job_id: str, /) -> Record | None:
+        """What is recorded of a job of this task."""
+
+    def decode(self, record: Record, /) -> T_co:
+        """The value that a successful job returned, in the type of the task's return annotation."""
+
+
+class TaskResult(Generic[T]):
+    """A job, by its id, and what is recorded of it.
+
+    The first attribute that needs the record reads it from the store; after that the handle shows the same moment until
+    `refresh()`, as in `django.tasks`. Whatever needs a record raises `ResultUnavailable` if there is none, and
+    `StoreUnavailable` if the store does not answer.
+    """
+
+    __slots__ = ("_is_read", "_record", "_source", "id")
+
+    def __init__(self, job_id: str, source: ResultSource[T], /) -> None:
+        self.id: Final = job_id
+        self._source = source
+        self._record: Record | _Unread | None = _UNREAD
+
+    @property
+    def backend(self) -> str:
+        """The alias of the backend that the job was sent to."""
+        return self._source.alias
+
+    @property
+    def detail_status(self) -> DetailStatus:
+        """The exact state. UNKNOWN if nothing is recorded, which is not QUEUED; it never raises for that."""
+        record = self._seen()
+        return DetailStatus.UNKNOWN if record is None else record.detail_status
+
+    @property
+    def status(self) -> ResultStatus:
+        """Django's state: READY, RUNNING, FAILED or SUCCESSFUL."""
+        return self._known().status
+
+    @property
+    def is_finished(self) -> bool:
+        """True if the job has ended, well or not."""
+        return self._known().is_finished
+
+    @property
+    def enqueued_at(self) -> datetime | None:
+        """When it was enqueued."""
+        return self._known().enqueued_at
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When its first attempt started."""
+        return self._known().started_at
+
+    @property
+    def last_attempted_at(self) -> datetime | None:
+        """When its latest attempt started."""
+        return self._known().last_attempted_at
+
+    @property
+    def finished_at(self) -> datetime | None:
+        """When it ended, well or not."""
+        return self._known().finished_at
+
+    @property
+    def run_after(self) -> datetime | None:
+        """When it, or its next attempt, may start."""
+        return self._known().run_after
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts have started."""
+        return self._known().attempts
+
+    @property
+    def errors(self) -> list[TaskError]:
+        """What the failed attempts raised, oldest first."""
+        return list(self._known().errors)
+
+    @property
+    def return_value(self) -> T:
+        """What the task returned.
+
+        Raises:
+            JobFailed: it has ended without a value. A `ValueError`.
+            ResultNotReady: it has not ended. A `ValueError`.
+        """
+        record = self._known()
+        if not record.is_finished:
+            raise ResultNotReady(
+                f"job {self.id} of {record.task} is {record.detail_status.value}: it has no value yet; wait() for it"
+            )
+        return self._value(record)
+
+    def refresh(self) -> None:
+        """Read the record anew."""
+        self._record = self._source.read(self.id)
+        self._is_read = True
+
+    async def arefresh(self) -> None:
+        """`refresh` without blocking the event loop."""
+        import asyncio
+
+        self._record = await asyncio.to_thread(self._source.read, self.id)
+        self._is_read = True
+
+    def wait(self, timeout: timedelta | None = None) -> T:
+        """What the task returned, as soon as it has; a timeout of None waits without end.
+
+        Raises:
+            JobFailed: it has ended without a value; carries the error's type, message and traceback.
+            ResultTimeout: it has not ended in time; the job itself goes on.
+            ResultUnavailable: nothing is recorded of it, so nothing will come.
+        """
+        waits = pauses(timeout)
+        while True:
+            self.refresh()
+            record = self._known()
+            if record.is_finished:
+                return self._value(record)
+            pause = next(waits, None)
+            if pause is None:
+                raise timed_out(record, timeout)
+            time.sleep(pause)
+
+    async def await_(self, timeout: timedelta | None = None) -> T:
+        """`wait` without blocking the event loop."""
+        import asyncio
+
+        waits = pauses(timeout)
+        while True:
+            await self.arefresh()
+            record = self._known()
+            if record.is_finished:
+                return self._value(record)
+            pause = next(waits, None)
+            if pause is None:
+                raise timed_out(record, timeout)
+            await asyncio.sleep(pause)
+
+    def __repr__(self) -> str:
+        seen = self.detail_status.value if self._is_read else "not read"
+        return f"<TaskResult {self.id} on {self._source.alias}: {seen}>"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskResult):
+            return NotImplemented
+        return (self.id, self.backend) == (other.id, other.backend)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def _seen(self) -> Record | None:
+        if not self._is_read:
+            self.refresh()
+        return self._record
+
+    def _known(self) -> Record:
+        record = self._seen()
+        if record is None:
+            raise unrecorded(self.id, self._source.off_reason)
+        return record
+
+    def _value(self, record: Record) -> T:
+        if record.detail_status is DetailStatus.SUCCESSFUL:
+            return self._source.decode(record)
+        if record.detail_status is DetailStatus.EXPIRED:
+            raise JobFailed(f"job {self.id} of {record.task} has expired: no attempt had started in time")
+        if not record.errors:
+            raise JobFailed(f"job {self.id} of {record.task} has failed; no error was recorded")
+        last = record.errors[-1]
+        raise JobFailed(
+            f"job {self.id} of {record.task} has failed at attempt {last.attempt}: "
+            f"{last.exception_class_path}: {last.message}\n{last.traceback}",
+            last,
+        )
