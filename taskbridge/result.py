@@ -51,7 +51,8 @@ class TaskResult(Generic[T]):
     def __init__(self, job_id: str, source: ResultSource[T], /) -> None:
         self.id: Final = job_id
         self._source = source
-        self._record: Record | _Unread | None = _UNREAD
+        self._record: Record | None = None
+        self._is_read = False
 
     @property
     def backend(self) -> str:

@@ -40,8 +40,8 @@ def pauses(timeout: timedelta | None) -> Iterator[float]:
 def unrecorded(job_id: str, off_reason: str | None = None) -> ResultUnavailable:
     """The error for a job of which nothing is recorded."""
     reason = off_reason or (
-        "nothing is recorded under this id. It is wrong, its record has expired, or it was enqueued without result=True; "
-        "a job with results is recorded before it is sent, so there is nothing to wait for"
+        "nothing is recorded under this id. It is wrong, its record has expired, or it was enqueued without "
+        "result=True; a job with results is recorded before it is sent, so there is nothing to wait for"
     )
     return ResultUnavailable(f"job {job_id}: {reason}")
 
