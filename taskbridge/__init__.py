@@ -1,1 +1,49 @@
 """One task API on Celery, Dramatiq, RQ, Huey and Django tasks."""
+
+from taskbridge.context import Context
+from taskbridge.errors import (
+    BackendNotInstalled,
+    BrokerUnavailable,
+    ConfigurationError,
+    DeadlineExceeded,
+    EnqueueError,
+    InvalidArguments,
+    InvalidTask,
+    JobFailed,
+    ResultTimeout,
+    ResultUnavailable,
+    TaskBridgeError,
+    UnknownBackend,
+    UnsupportedFeature,
+)
+from taskbridge.hooks import around_attempt, on_final_failure, on_worker_start, on_worker_stop
+from taskbridge.result import TaskResult
+from taskbridge.retry import Retry
+from taskbridge.router import configure
+from taskbridge.task import Task, task
+
+__all__ = [
+    "BackendNotInstalled",
+    "BrokerUnavailable",
+    "ConfigurationError",
+    "Context",
+    "DeadlineExceeded",
+    "EnqueueError",
+    "InvalidArguments",
+    "InvalidTask",
+    "JobFailed",
+    "ResultTimeout",
+    "ResultUnavailable",
+    "Retry",
+    "Task",
+    "TaskBridgeError",
+    "TaskResult",
+    "UnknownBackend",
+    "UnsupportedFeature",
+    "around_attempt",
+    "configure",
+    "on_final_failure",
+    "on_worker_start",
+    "on_worker_stop",
+    "task",
+]

@@ -106,3 +106,7 @@ class ProcessFailed(TaskBridgeError):
 
 class ServiceUnavailable(ConfigurationError):
     """This machine has no source for the server that was asked for. The message names the command that adds one."""
+
+
+class TaskTimedOut(TaskBridgeError, TimeoutError):
+    """What an engine is told of an attempt that was ended at its `timeout`."""

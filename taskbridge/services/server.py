@@ -90,9 +90,7 @@ class PrivateServer(Server):
     accepts: ClassVar[frozenset[str]]
     ready_within: ClassVar[timedelta]
     taken: ClassVar[str]
-    """What its log says when somebody was faster to take the port."""
-    before_removal: ClassVar[str] = ""
-    """Shell that releases what the folder ($1) names outside of itself."""
+    """What its log says, as a regular expression, when somebody was faster to take the port."""
 
     def __init__(self, installation: Installation, options: Options) -> None:
         """Starts and waits until it answers. Raises ProcessFailed, with the end of its log, if it does not."""
@@ -101,7 +99,7 @@ class PrivateServer(Server):
         self.options = options
         self.origin = installation.origin
         self._process: Process | None = None
-        self._folder = GuardedFolder(prefix=f"taskbridge-{self.kind}-", before_removal=self.before_removal)
+        self._folder = GuardedFolder(prefix=f"taskbridge-{self.kind}-")
         self.directory: Path = self._folder.path
         try:
             self._start_on_a_free_port()
@@ -162,9 +160,8 @@ class PrivateServer(Server):
         return self._process
 
     def stop(self) -> None:
-        # Without a warm stop: the data go with the folder.
         if self._process is not None:
-            self._process.kill_tree()
+            self._process.stop()
         self._folder.remove()
 
     def kill(self) -> None:

@@ -6,14 +6,12 @@ guarded write by the two rules beside each transition; a transition that loses i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
+from datetime import datetime
+from typing import ClassVar, Final, TypeAlias
 
 from msgspec import Struct
 
 from taskbridge.store.record import DetailStatus, TaskError
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 _ENDED: Final = frozenset({DetailStatus.SUCCESSFUL, DetailStatus.FAILED, DetailStatus.EXPIRED})
 _LIVE: Final = frozenset({DetailStatus.RUNNING, DetailStatus.RETRYING})

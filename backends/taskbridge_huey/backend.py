@@ -1,0 +1,182 @@
+"""Huey on Redis or SQLite.
+
+Queues: one Huey instance each, named as the queue, served by one consumer each.
+Switched off: Huey's own retries, expiry, time limits and results, which TaskBridge owns.
+Settled: a retry is Huey's own rescheduling with our delay; an exhausted job raises its last error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from huey.api import Huey, Task
+from huey.signals import SIGNAL_ENQUEUED
+from huey.storage import SqliteStorage
+
+from taskbridge.backend import Backend, WorkerOptions
+from taskbridge.capability import Capabilities, emulated, native, refused
+from taskbridge.errors import ConfigurationError, EnqueueError
+from taskbridge.process import Command
+from taskbridge.store import open_store
+from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
+from taskbridge_huey.storage import adopt_huey, open_huey, sqlite_path, store
+from taskbridge_huey.tasks import register
+from taskbridge_huey.wire import to_native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from taskbridge.backend import Run
+    from taskbridge.message import Message
+    from taskbridge.registry import Registry
+    from taskbridge.settings import BackendURL
+    from taskbridge.store import ResultStore
+
+
+def record(*, has_priority: bool, has_processes: bool) -> Capabilities:
+    """What Huey does, and what TaskBridge adds."""
+    return Capabilities(
+        at_least_once=refused(
+            "Huey deletes a task from its storage before it runs it, so a worker's death loses it. Use a backend that "
+            "acknowledges after the run, such as celery+amqp or dramatiq+amqp."
+        ),
+        at_most_once=native("a task is deleted from the storage before it runs"),
+        retry=emulated(Retries, cost="the job goes through Huey's schedule, which is looked at each second"),
+        timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
+        prompt_timeout=(
+            native("an attempt has its process's main thread, where a signal interrupts a blocking call")
+            if has_processes
+            else refused("thread workers: a blocking call is not interrupted. Use ?worker_type=process.")
+        ),
+        expires=emulated(Expiry, cost="a comparison before each attempt"),
+        run_after=native("Huey's schedule, which is looked at each second"),
+        priority=(
+            native("any whole number, larger first")
+            if has_priority
+            else refused("Huey's Redis list has no order but age. Write ?priority=yes for its sorted set.")
+        ),
+        result=emulated(Results, cost="three writes a job to the store"),
+        context=native("a member more of our JSON message"),
+    )
+
+
+class HueyBackend(Backend):
+    """Huey, configured by a URL or around the application's own Huey instance."""
+
+    engine: ClassVar[str] = "huey"
+    brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss", "sqlite")
+    url_options: ClassVar[Mapping[str, str]] = {
+        "priority": "yes: a sorted set instead of a list on Redis",
+        "serializer": "json, or pickle to talk with a legacy Huey",
+        "worker_type": "process or thread",
+    }
+    wire_names: ClassVar[Literal["name", "module path"]] = "name"
+    capabilities: Capabilities
+
+    def __init__(
+        self,
+        url: BackendURL | None = None,
+        *,
+        huey: Huey | None = None,
+        queues: Sequence[str] = ("default",),
+    ) -> None:
+        if (url is None) == (huey is None):
+            raise ConfigurationError("HueyBackend needs either a URL or a Huey instance of yours.")
+        self._url = url
+        self._queues = tuple(queues) if huey is None else (huey.name,)
+        self._instances: dict[str, Huey] = {} if huey is None else {huey.name: adopt_huey(huey)}
+        self.worker_type = url.choice("worker_type", ("process", "thread"), "process") if url else "process"
+        self.capabilities = record(has_priority=_has_priority(url, huey), has_processes=self.worker_type == "process")
+
+    def enqueue(self, messages: Sequence[Message], /) -> None:
+        """Raises `EnqueueError` after at most 5 s for connecting, 5 s for the answer, 5 s for a locked file."""
+        queues: dict[str, list[Message]] = {}
+        for message in messages:
+            queues.setdefault(message.queue_name, []).append(message)
+        for queue_name, batch in queues.items():
+            huey = self.instance(queue_name)
+            for message in batch:
+                _announce(huey, message)
+            serialized = [(huey.serializer.serialize(to_native(message)), message.priority) for message in batch]
+            with self._enqueuing():
+                store(huey, serialized)
+
+    def serve(self, registry: Registry, run: Run, /) -> None:
+        tasks = registry.by_wire_name(self)
+        for queue_name in self._queues:
+            register(self.instance(queue_name), queue_name, tasks, run)
+
+    def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        grace = max(1, int(options.grace.total_seconds()) - 1)
+        return [
+            Command(
+                argv=(
+                    sys.executable, "-m", "huey.bin.huey_consumer", "taskbridge_huey.app.huey",
+                    "-w", str(options.concurrency), "-k", self.worker_type,
+                    "-g", "TERM", "-t", str(grace),
+                    "-d", "0.01", "-m", "0.05", "-b", "1", "-n", "-q",
+                    *options.native_arguments,
+                ),
+                environment=worker_environment(replace(options, queues=(queue,))),
+                label=f"huey:{queue}",
+            )
+            for queue in options.queues
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        for huey in self._instances.values():
+            if isinstance(huey.storage, SqliteStorage):
+                huey.storage.close()
+            else:
+                huey.storage.pool.disconnect()
+
+    def open_store(self) -> ResultStore:
+        """The result store in the same Redis, or beside Huey's tables in the same file."""
+        if self._url is None:
+            raise ConfigurationError("A Huey instance of yours names no server for results: name one with ?store=.")
+        if self._url.broker == "sqlite":
+            return open_store(f"sqlite:///{sqlite_path(self._url)}")
+        return open_store(self._url.server())
+
+    def instance(self, queue_name: str) -> Huey:
+        """The Huey of one queue."""
+        if queue_name not in self._instances:
+            assert self._url is not None
+            self._instances[queue_name] = open_huey(self._url, queue_name)
+        return self._instances[queue_name]
+
+    def _enqueuing(self) -> AbstractContextManager[None]:
+        if self._url is not None and self._url.broker != "sqlite":
+            from taskbridge.brokers.redis import enqueuing
+
+            return enqueuing(self._label)
+        return _enqueuing_into_file(self._label)
+
+    @property
+    def _label(self) -> str:
+        return str(self._url or f"the Huey instance {self._queues[0]!r}")
+
+
+@contextmanager
+def _enqueuing_into_file(label: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
+
+
+def _has_priority(url: BackendURL | None, huey: Huey | None) -> bool:
+    if url is None:
+        return bool(getattr(huey and huey.storage, "priority", True))
+    return url.broker == "sqlite" or url.flag("priority")
+
+
+def _announce(huey: Huey, message: Message) -> None:
+    """Tell the application's own listeners, as Huey's enqueue does."""
+    if huey._signal.receivers:  # noqa: SLF001 - asked first, since building a task for nobody costs more than the write
+        native = to_native(message)
+        huey._emit(SIGNAL_ENQUEUED, Task(native.args, native.kwargs, id=native.id, eta=native.eta))  # noqa: SLF001 - as above

@@ -1,0 +1,33 @@
+"""Overrides of private pieces of Huey, each alone, with its reason."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huey.storage import SqliteStorage
+
+_storages: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def forget_connection_after_fork(storage: SqliteStorage, /) -> None:
+    """Give a child of `os.fork()` its own connection and lock.
+
+    SQLite forbids to carry a connection over a fork, and Huey closes its own only where its consumer forks. The
+    inherited connection is dropped, not closed: closing would release the parent's file locks.
+    """
+    _storages.add(storage)
+
+
+def _forget() -> None:
+    for storage in _storages:
+        _inherited.append(storage._conn)  # noqa: SLF001 - the override
+        storage._conn = None  # noqa: SLF001 - the override
+        storage.lock = threading.Lock()
+
+
+_inherited: list[Any] = []
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,74 @@
+"""How a Huey message becomes bytes: JSON, or on request the pickle that stock Huey speaks."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from datetime import datetime
+from typing import Any
+
+from huey.registry import Message as HueyMessage
+from huey.serializer import Serializer
+
+from taskbridge.errors import UndecodableMessage
+from taskbridge.message import HEADER
+from taskbridge_huey.wire import Arguments
+
+_PLAIN_FIELDS = ("id", "name", "retries", "retry_delay", "priority", "kwargs", "retry_backoff")
+_MARK = b"\n" + HEADER.encode() + b":"
+
+
+class JSONSerializer(Serializer):
+    """One JSON object a message, under Huey's own field names, with our headers as one member more."""
+
+    def _serialize(self, data: Any) -> bytes:
+        if not isinstance(data, HueyMessage):
+            return json.dumps({"value": data}).encode()
+        fields = {name: getattr(data, name) for name in _PLAIN_FIELDS if getattr(data, name) is not None}
+        fields["args"] = list(data.args or ())
+        if data.eta is not None:
+            fields["eta"] = data.eta.isoformat()
+        headers = getattr(data.args, "headers", None)
+        if headers is not None:
+            fields[HEADER] = headers
+        return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+    def _deserialize(self, data: bytes) -> Any:
+        try:
+            fields = json.loads(data)
+            if "value" in fields:
+                return fields["value"]
+            headers = fields.pop(HEADER, None)
+            eta = fields.pop("eta", None)
+            return HueyMessage(
+                args=Arguments(fields.pop("args"), headers),
+                eta=datetime.fromisoformat(eta) if eta is not None else None,
+                **{name: fields[name] for name in _PLAIN_FIELDS if name in fields},
+            )
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise UndecodableMessage(f"This is no Huey message in JSON: {bytes(data)[:80]!r}") from error
+
+
+class PickleSerializer(Serializer):
+    """Stock Huey's own format. Our headers stand after the pickle's end, where a stock worker does not look.
+
+    Whoever can write to the broker can run code in the worker: it is used only where the URL says so.
+    """
+
+    def _serialize(self, data: Any) -> bytes:
+        headers = getattr(data.args, "headers", None) if isinstance(data, HueyMessage) else None
+        if isinstance(data, HueyMessage):
+            data = data._replace(args=tuple(data.args or ()))
+        pickled: bytes = super()._serialize(data)
+        return pickled if headers is None else pickled + _MARK + headers.encode()
+
+    def _deserialize(self, data: bytes) -> Any:
+        raw = bytes(data)
+        try:
+            message = pickle.loads(raw)  # noqa: S301 - asked for by name in the URL, to talk with a legacy system
+        except Exception as error:
+            raise UndecodableMessage(f"This is no pickled Huey message: {raw[:80]!r}") from error
+        if not isinstance(message, HueyMessage):
+            return message
+        _, mark, headers = raw.rpartition(_MARK)
+        return message._replace(args=Arguments(message.args or (), headers.decode() if mark else None))

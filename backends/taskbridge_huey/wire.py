@@ -1,0 +1,78 @@
+"""The native message of Huey 3.5: `huey.registry.Message`, a named tuple that its serializer turns into bytes.
+
+It has no place for headers, so ours travel in `Arguments`, a tuple that Huey hands on untouched wherever it rebuilds a
+message from a task; the serializer writes them beside Huey's own fields.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Any
+
+from huey.registry import Message as HueyMessage
+
+from taskbridge.errors import UndecodableMessage
+from taskbridge.message import Message, decode_headers, encode_headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Arguments(tuple[Any, ...]):
+    """Positional arguments, with the text of our headers; None for a message that legacy code enqueued."""
+
+    headers: str | None
+
+    def __new__(cls, values: Iterable[Any] = (), headers: str | None = None) -> Arguments:
+        arguments = super().__new__(cls, values)
+        arguments.headers = headers
+        return arguments
+
+
+def to_native(message: Message, /) -> HueyMessage:
+    """What Huey's own enqueue would build for this job."""
+    eta = message.run_after.astimezone(UTC).replace(tzinfo=None) if message.run_after else None
+    return HueyMessage(
+        id=message.id,
+        name=native_name(message.task),
+        eta=eta,
+        retries=0,
+        retry_delay=0,
+        priority=message.priority or None,
+        args=Arguments(message.args, encode_headers(message.headers) if message.headers else None),
+        kwargs=message.kwargs,
+        retry_backoff=0,
+    )
+
+
+def from_native(native: HueyMessage, queue_name: str, /) -> Message:
+    """The job in a native message.
+
+    Raises:
+        UndecodableMessage: its headers are not ours.
+    """
+    headers = getattr(native.args, "headers", None)
+    try:
+        decoded = decode_headers(headers) if headers is not None else None
+    except ValueError as error:
+        raise UndecodableMessage(f"The headers of the Huey task {native.id} cannot be read: {error}") from error
+    return Message(
+        id=native.id,
+        task=task_name(native.name),
+        args=list(native.args or ()),
+        kwargs=dict(native.kwargs or {}),
+        queue_name=queue_name,
+        priority=int(native.priority or 0),
+        run_after=native.eta.replace(tzinfo=UTC) if native.eta else None,
+        headers=decoded,
+    )
+
+
+def native_name(name: str, /) -> str:
+    """Huey calls a task module.function; a name without a dot gets an empty module."""
+    return name if "." in name else f".{name}"
+
+
+def task_name(native: str, /) -> str:
+    """The reverse of `native_name`."""
+    return native.removeprefix(".")

@@ -1,0 +1,100 @@
+"""What an adapter implements: four methods, one capability record, and the facets it may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from taskbridge.capability import Capabilities
+    from taskbridge.message import Message, Outcome
+    from taskbridge.process import Command
+    from taskbridge.registry import Registry
+    from taskbridge.store import ResultStore
+
+
+class Run(Protocol):
+    """The core's one entry point in a worker. The adapter calls it for each delivery and settles what it returns."""
+
+    def __call__(self, message: Message, /, *, attempt: int) -> Outcome:
+        """Run one attempt; `attempt` counts from 1. Never raises an `Exception`."""
+        ...
+
+    def start(self) -> None:
+        """Run the start hooks; called once in each process that will run attempts."""
+        ...
+
+    def stop(self) -> None:
+        """Run the stop hooks, where the engine lets a process end in peace."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """What `taskbridge worker` asks of a backend."""
+
+    alias: str = "default"
+    queues: tuple[str, ...] = ("default",)
+    concurrency: int = 1
+    """Attempts at one time, for each queue where the engine needs a worker for each."""
+    grace: timedelta = timedelta(seconds=30)
+    """How long a warm stop may take."""
+    imports: tuple[str, ...] = ()
+    native_arguments: tuple[str, ...] = ()
+    """Handed to the engine's own command line as they are."""
+
+
+class Backend(Protocol):
+    """One configured engine on one broker. Subclass it: the type checker then reports what is missing."""
+
+    engine: ClassVar[str]
+    """The first half of the URL's scheme, the key in `native={...}` and the name of the extra."""
+    brokers: ClassVar[tuple[str, ...]]
+    """The second halves of the URL's scheme."""
+    url_options: ClassVar[Mapping[str, str]]
+    """Query keys that the adapter reads, each with a line of explanation."""
+    wire_names: ClassVar[Literal["name", "module path"]]
+    """What the engine needs a task to be called on the wire."""
+    capabilities: Capabilities
+
+    def enqueue(self, messages: Sequence[Message], /) -> None:
+        """Hand one or many jobs to the broker, in one round trip where it allows that.
+
+        Raises:
+            EnqueueError: within the adapter's stated time, saying whether the jobs may have been accepted.
+        """
+        ...
+
+    def serve(self, registry: Registry, run: Run, /) -> None:
+        """In a worker process: make the registered tasks known to the engine, each settling what `run` returns."""
+        ...
+
+    def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        """The engine's own command lines that serve these queues, with their environments."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections. The backend may be used again afterwards."""
+        ...
+
+
+@runtime_checkable
+class HasStore(Protocol):
+    """A backend whose broker can also hold results."""
+
+    def open_store(self) -> ResultStore: ...
+
+
+@runtime_checkable
+class CanRunInProcess(Protocol):
+    """A backend without worker processes: it works its jobs off in the caller."""
+
+    def work_off(self, until: Callable[[], bool], /, *, timeout: timedelta) -> bool: ...
+
+
+def native_options(message: Message, /, *known: str) -> dict[str, Any]:
+    """The task's own options for this engine, without those that the adapter reads itself."""
+    return {key: value for key, value in message.native.items() if key not in known}

@@ -1,0 +1,243 @@
+"""A task meets a backend: capabilities are checked and everything that calls have in common is computed, once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from taskbridge.errors import ConfigurationError, EnqueueError, InvalidArguments, InvalidTask, UnsupportedFeature
+from taskbridge.identity import new_ids
+from taskbridge.message import Headers, Message
+from taskbridge.registry import wire_name
+from taskbridge.result import TaskResult
+from taskbridge.settings import BackendURL, did_you_mean
+from taskbridge.settings.url import DEFAULT_SIZE_LIMIT
+from taskbridge.store import NewRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskbridge.backend import Backend
+    from taskbridge.capability import Support
+    from taskbridge.options import TaskOptions
+    from taskbridge.settings import BackendSettings
+    from taskbridge.store import Record, ResultStore
+    from taskbridge.task import Task
+
+R = TypeVar("R")
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+_encode_json = msgspec.json.Encoder().encode
+
+
+class Binding(Generic[R]):
+    """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
+
+    __slots__ = (
+        "_open_store", "_options", "_size_limit", "_store", "_task", "_template", "alias", "backend", "generation",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        task: Task[Any, R, Any],
+        alias: str,
+        backend: Backend,
+        settings: BackendSettings,
+        open_store: Callable[[], ResultStore | None],
+        generation: object,
+    ) -> None:
+        url = settings.target if isinstance(settings.target, BackendURL) else None
+        options = task.options
+        refuse_main_module(task)
+        check_queue(options.queue_name, settings.queues, alias, task.name)
+        check(options, backend, label=str(url or alias), task=task.name, is_strict=url is not None and url.is_strict)
+        task.codec.compile()
+        self.alias = alias
+        self.backend = backend
+        self.generation = generation
+        self._task = task
+        self._options = options
+        self._size_limit = url.size_limit if url is not None else DEFAULT_SIZE_LIMIT
+        self._open_store = open_store
+        self._store: ResultStore | None = open_store() if options.result else None
+        self._template = (wire_name(task, backend), dict(options.native.get(backend.engine, {})), _overrides(task))
+
+    def enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> TaskResult[R]:
+        """Check one call and hand it to the backend."""
+        message = self._message(new_ids(1)[0], args, kwargs, datetime.now(UTC))
+        self._send((message,))
+        return TaskResult(message.id, self)
+
+    def enqueue_many(self, calls: Sequence[Call], /) -> list[TaskResult[R]]:
+        """Check all calls, then hand them to the backend at once."""
+        now = datetime.now(UTC)
+        ids = new_ids(len(calls))
+        messages = [self._message(job_id, args, kwargs, now) for job_id, (args, kwargs) in zip(ids, calls, strict=True)]
+        if messages:
+            self._send(messages)
+        return [TaskResult(job_id, self) for job_id in ids]
+
+    def _message(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: datetime) -> Message:
+        options = self._options
+        plain_args, plain_kwargs = self._task.codec.encode(args, kwargs)
+        size = _size(plain_args, plain_kwargs)
+        if size > self._size_limit:
+            raise InvalidArguments(
+                f"The arguments of {self._task.name!r} take {size} bytes of JSON, and {self.alias!r} carries at most "
+                f"{self._size_limit}. Store the data and send its key, or raise ?size_limit=."
+            )
+        run_after = moment(options.run_after, now)
+        if run_after is not None:
+            check_ceiling(run_after - now, self.backend.capabilities.run_after, self.backend.engine, self._task.name)
+        task, native, (timeout, retry) = self._template
+        headers = Headers(
+            enqueued_at=now,
+            expires=moment(options.expires, now),
+            timeout=timeout,
+            retry=retry,
+            result=options.result,
+            metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
+        )
+        return Message(
+            job_id, task, plain_args, plain_kwargs, options.queue_name, options.priority, run_after, headers, native
+        )
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        store = self._store
+        if store is None:
+            self.backend.enqueue(messages)
+            return
+        store.queued([_record(message, self._task.name, self.alias) for message in messages])
+        try:
+            self.backend.enqueue(messages)
+        except EnqueueError as error:
+            if not error.maybe_accepted:
+                store.forget([message.id for message in messages])
+            raise
+
+    def result(self, job_id: str, /) -> TaskResult[R]:
+        """The handle of a job that exists already."""
+        return TaskResult(job_id, self)
+
+    def read(self, job_id: str, /) -> Record | None:
+        """What is recorded of a job of this task."""
+        store = self._store or self._open_store()
+        return None if store is None else store.read(job_id)
+
+    def decode(self, record: Record, /) -> R:
+        """The recorded value, as the task's return annotation has it."""
+        value: R = self._task.codec.decode_result(record.value)
+        return value
+
+    @property
+    def off_reason(self) -> str | None:
+        """Why no result will ever be recorded; None if one will."""
+        if self._options.result:
+            return None
+        return f"results are off for the task {self._task.name!r}: declare it with @task(result=True)"
+
+
+def _size(args: list[Any], kwargs: dict[str, Any]) -> int:
+    try:
+        return len(_encode_json((args, kwargs)))
+    except (OverflowError, ValueError, msgspec.MsgspecError):
+        return len(repr((args, kwargs)))
+
+
+def _record(message: Message, task: str, alias: str) -> NewRecord:
+    headers = message.headers
+    return NewRecord(
+        id=message.id,
+        task=task,
+        queue_name=message.queue_name,
+        backend=alias,
+        enqueued_at=headers.enqueued_at if headers and headers.enqueued_at else datetime.now(UTC),
+        run_after=message.run_after,
+    )
+
+
+def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] | None]:
+    """What a copy made by `using` says otherwise than the declared task, which is what the worker will know."""
+    from taskbridge.registry import registry
+
+    declared = registry.get(task.name)
+    options = task.options
+    if declared is None or declared.options is options:
+        return None, None
+    timeout = (
+        options.timeout.total_seconds() if options.timeout and options.timeout != declared.options.timeout else None
+    )
+    retry = options.retry.to_wire() if options.retry and options.retry != declared.options.retry else None
+    return timeout, retry
+
+
+def moment(value: timedelta | datetime | None, now: datetime, /) -> datetime | None:
+    """The aware moment that a task's `expires` or `run_after` means for a job enqueued now."""
+    return now + value if isinstance(value, timedelta) else value
+
+
+def refuse_main_module(task: Task[Any, Any, Any], /) -> None:
+    """Refuse a task that only this script knows: a worker could not import it."""
+    if task.function.__module__ == "__main__":
+        raise InvalidTask(
+            f"The task {task.function.__qualname__!r} lives in the script that is being run, and no worker can import "
+            f"that. Move it to a module, say tasks.py, and write: from tasks import {task.function.__qualname__}"
+        )
+
+
+def check_queue(name: str, known: Sequence[str], alias: str, task: str) -> None:
+    """Refuse a queue that the settings do not list: no worker would serve it."""
+    if name not in known:
+        raise ConfigurationError(
+            f"The task {task!r} names the queue {name!r}, which the backend {alias!r} does not have."
+            f"{did_you_mean(name, known)} Queues are listed in the setting `queues`."
+        )
+
+
+def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, is_strict: bool) -> None:
+    """Hold a task's options against the backend's record.
+
+    Raises:
+        UnsupportedFeature: the first option that the backend refuses, with the reason.
+    """
+    record = backend.capabilities
+    asked: list[tuple[str, Support]] = []
+    if options.delivery == "effectively_once":
+        raise UnsupportedFeature(
+            f"delivery='effectively_once' of {task!r} on {label}: it needs a key and a store of keys, which no backend "
+            f"offers yet. Take it out and make the task harmless to repeat."
+        )
+    if options.delivery is not None:
+        asked.append((f"delivery={options.delivery!r}", getattr(record, options.delivery)))
+    written = {
+        "retry": options.retry is not None,
+        "timeout": options.timeout is not None,
+        "expires": options.expires is not None,
+        "run_after": options.run_after is not None,
+        "priority": options.priority != 0,
+        "result": options.result,
+        "context": options.takes_context or bool(options.metadata),
+    }
+    asked += [(name, getattr(record, name)) for name, is_written in written.items() if is_written]
+    for what, support in asked:
+        if support.is_refused:
+            raise UnsupportedFeature(f"{what} of the task {task!r} is refused on {label}: {support.note}")
+        if is_strict and support.level == "emulated":
+            raise UnsupportedFeature(
+                f"{what} of the task {task!r} would be emulated on {label} ({support.note}), and strict=yes "
+                f"refuses that."
+            )
+    if isinstance(options.run_after, timedelta):
+        check_ceiling(options.run_after, record.run_after, label, task)
+
+
+def check_ceiling(delay: timedelta, support: Support, label: str, task: str) -> None:
+    """Refuse a delay that the backend cannot hold safely."""
+    if support.ceiling is not None and delay > support.ceiling:
+        raise UnsupportedFeature(
+            f"A delay of {delay} for {task!r} is above what {label} holds safely, {support.ceiling}: {support.note}"
+        )

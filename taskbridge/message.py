@@ -1,0 +1,99 @@
+"""All that passes between the core and an adapter: a `Message` on the way in, an `Outcome` on the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+HEADER = "taskbridge"
+"""The name of our slot in every native message. The engines' own workers ignore it."""
+
+
+class Headers(msgspec.Struct, omit_defaults=True, gc=False):
+    """What only TaskBridge reads. It travels as one JSON string in a slot that a stock worker ignores."""
+
+    version: int = 1
+    attempt: int = 1
+    """Where the engine counts attempts itself, its counter is read instead: this copy may be stale."""
+    enqueued_at: datetime | None = None
+    expires: datetime | None = None
+    timeout: float | None = None
+    """Seconds; set only where one call asks for another limit than the task declares."""
+    retry: dict[str, Any] | None = None
+    """As `timeout`: one call's own policy."""
+    result: bool = False
+    metadata: dict[str, Any] = {}
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Headers)
+
+
+def encode_headers(headers: Headers, /) -> str:
+    """The JSON text of the slot."""
+    return _encoder.encode(headers).decode()
+
+
+def decode_headers(text: str | bytes, /) -> Headers:
+    """The slot's content. Fields of a later version are ignored; raises `msgspec.DecodeError` for anything else."""
+    return _decoder.decode(text)
+
+
+class Message(msgspec.Struct, gc=False):
+    """One job as every adapter sees it."""
+
+    id: str
+    task: str
+    """The wire name: what the engine's own tools show."""
+    args: list[Any]
+    """Plain JSON values, as the values of `kwargs`."""
+    kwargs: dict[str, Any]
+    queue_name: str = "default"
+    priority: int = 0
+    """-100..100, larger sooner."""
+    run_after: datetime | None = None
+    """Aware; the earliest start."""
+    headers: Headers | None = None
+    """None: enqueued natively, by code that knows nothing of TaskBridge."""
+    native: dict[str, Any] = {}
+    """The task's options for this engine alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The task returned."""
+
+    value: Any
+    """As the task returned it. An adapter gives it to the engine only for a job that was enqueued natively."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Another attempt is due after a delay; the adapter puts the job back under the same id."""
+
+    delay: timedelta
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """No further attempt: the job must fail natively, so that it lands where that engine's users look."""
+
+    error: Exception
+    """What the engine is told."""
+    reason: Literal["exhausted", "unknown task", "undecodable"]
+    cause: BaseException | None = None
+    """What ended the last attempt, where that is no `Exception`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """The job was not started, because it was no longer wanted. The adapter acknowledges it."""
+
+    expires: datetime
+
+
+Outcome = Done | Again | Dead | Expired

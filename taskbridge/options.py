@@ -1,0 +1,110 @@
+"""The options of a task and of a call: what each may be, checked where it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from taskbridge.errors import InvalidTask
+from taskbridge.retry import Retry
+from taskbridge.settings.suggestion import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Delivery = Literal["at_least_once", "at_most_once", "effectively_once"]
+
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskOptions:
+    """Everything that may be said about a task besides its body. Meanings: `docs/options.md`."""
+
+    name: str = ""
+    queue_name: str = "default"
+    priority: int = 0
+    """-100..100, larger sooner."""
+    retry: Retry | None = None
+    timeout: timedelta | None = None
+    expires: timedelta | datetime | None = None
+    """Latest start: an aware moment, or a time from the enqueue on."""
+    run_after: timedelta | datetime | None = None
+    """Earliest start: an aware moment, or a time from the enqueue on."""
+    result: bool = False
+    takes_context: bool = False
+    delivery: Delivery | None = None
+    """None: the best that the backend holds."""
+    native: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
+    """Engine to options for that engine alone."""
+    backend: str = "default"
+    metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    """Plain JSON values that travel beside the arguments."""
+
+    def changed(self, changes: Mapping[str, Any], /, *, fixed: frozenset[str] = frozenset()) -> TaskOptions:
+        """A checked copy with some options set.
+
+        Raises:
+            InvalidTask: an unknown option, one in `fixed`, or a value that no backend could hold.
+        """
+        known = [option.name for option in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise InvalidTask(f"Unknown option {name!r}.{did_you_mean(name, known)}")
+            if name in fixed:
+                raise InvalidTask(f"{name!r} belongs to the declaration of a task and cannot be changed for one call.")
+        options = replace(self, **changes)
+        options.check()
+        return options
+
+    def check(self) -> None:
+        """Refuse, with `InvalidTask`, values that no backend could hold."""
+        _want(isinstance(self.name, str), "name", self.name, "a string")
+        _want(isinstance(self.queue_name, str) and self.queue_name != "", "queue_name", self.queue_name, "a name")
+        _want(type(self.priority) is int, "priority", self.priority, "a whole number")
+        _want(
+            LOWEST_PRIORITY <= self.priority <= HIGHEST_PRIORITY,
+            "priority",
+            self.priority,
+            f"from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, larger sooner",
+        )
+        _want(self.retry is None or isinstance(self.retry, Retry), "retry", self.retry, "a taskbridge.Retry")
+        _want(
+            self.timeout is None or (isinstance(self.timeout, timedelta) and self.timeout > timedelta(0)),
+            "timeout",
+            self.timeout,
+            "a timedelta above zero",
+        )
+        _check_moment("expires", self.expires)
+        _check_moment("run_after", self.run_after)
+        _want(type(self.result) is bool, "result", self.result, "True or False")
+        _want(type(self.takes_context) is bool, "takes_context", self.takes_context, "True or False")
+        choices = get_args(Delivery)
+        _want(self.delivery in (None, *choices), "delivery", self.delivery, f"one of {', '.join(choices)}")
+        _want(isinstance(self.backend, str), "backend", self.backend, "an alias from the settings")
+        if self.delivery == "at_most_once" and self.retry is not None:
+            raise InvalidTask("delivery='at_most_once' and retry contradict each other: take one of them out.")
+
+
+def _check_moment(option: str, value: timedelta | datetime | None) -> None:
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidTask(
+                f"{option}={value!r} is a naive datetime, and engines disagree about its zone. Give it one: "
+                f"datetime.now(timezone.utc), or django.utils.timezone.now()."
+            )
+        return
+    _want(
+        value is None or (isinstance(value, timedelta) and value >= timedelta(0)),
+        option,
+        value,
+        "an aware datetime, or a timedelta that is not negative",
+    )
+
+
+def _want(is_right: bool, option: str, value: object, wanted: str) -> None:
+    if not is_right:
+        raise InvalidTask(f"{option}={value!r} is not possible: it must be {wanted}.")

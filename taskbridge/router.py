@@ -1,0 +1,176 @@
+"""Which backend a job goes to: alias to backend, opened at first use, shared by the threads of a process."""
+
+from __future__ import annotations
+
+import threading
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from taskbridge.backend import HasStore
+from taskbridge.binding import Binding
+from taskbridge.errors import BackendNotInstalled, ConfigurationError, UnknownBackend
+from taskbridge.settings import BackendURL, Settings, build, check_options, did_you_mean, load, mask_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskbridge.backend import Backend
+    from taskbridge.settings import BackendSettings
+    from taskbridge.store import ResultStore
+    from taskbridge.task import Task
+
+GROUP = "taskbridge.backends"
+
+
+class Generation:
+    """One state of the settings. A binding made under another is made again."""
+
+
+class Router:
+    """The backends and stores of this process."""
+
+    def __init__(self) -> None:
+        self.generation = Generation()
+        self._lock = threading.RLock()
+        self._configured: Settings | None = None
+        self._settings: Settings | None = None
+        self._backends: dict[str, Backend] = {}
+        self._stores: dict[str, ResultStore | None] = {}
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force, read at first use."""
+        with self._lock:
+            if self._settings is None:
+                self._settings = load(self._configured)
+            return self._settings
+
+    def configure(self, settings: Settings | None, /) -> None:
+        """Put other settings in force; None forgets what `configure` set. Open backends are closed."""
+        with self._lock:
+            self.close()
+            self._configured = settings
+            self._settings = None
+            self.generation = Generation()
+
+    def close(self) -> None:
+        """Close every backend and store that this process opened."""
+        with self._lock:
+            for backend in self._backends.values():
+                backend.close()
+            for store in self._stores.values():
+                if store is not None:
+                    store.close()
+            self._backends.clear()
+            self._stores.clear()
+            self.generation = Generation()
+
+    def backend_settings(self, alias: str, /) -> BackendSettings:
+        """The settings of one alias.
+
+        Raises:
+            UnknownBackend: no such alias.
+        """
+        found = self.settings.backends.get(alias)
+        if found is None:
+            raise UnknownBackend(f"No backend is called {alias!r}.{did_you_mean(alias, self.settings.backends)}")
+        return found
+
+    def backend(self, alias: str = "default", /) -> Backend:
+        """The backend under this alias, opened if need be."""
+        with self._lock:
+            if alias not in self._backends:
+                self._backends[alias] = open_backend(self.backend_settings(alias))
+            return self._backends[alias]
+
+    def store(self, alias: str = "default", /) -> ResultStore | None:
+        """Where the results of this alias are kept; None if neither its broker nor `?store=` gives a place."""
+        with self._lock:
+            if alias not in self._stores:
+                self._stores[alias] = self._open_store(alias)
+            return self._stores[alias]
+
+    def _open_store(self, alias: str) -> ResultStore | None:
+        from taskbridge.store import open_store
+
+        target = self.backend_settings(alias).target
+        url = target if isinstance(target, BackendURL) else None
+        if url is not None and url.store is not None:
+            return open_store(url.store)
+        backend = self.backend(alias)
+        return backend.open_store() if isinstance(backend, HasStore) else None
+
+    def bind(self, task: Task[Any, Any, Any], /) -> Binding[Any]:
+        """Let a task meet its backend: every capability refusal happens here, before any I/O."""
+        alias = task.options.backend
+        with self._lock:
+            return Binding(
+                task=task,
+                alias=alias,
+                backend=self.backend(alias),
+                settings=self.backend_settings(alias),
+                open_store=lambda: self.store(alias),
+                generation=self.generation,
+            )
+
+
+def open_backend(settings: BackendSettings, /) -> Backend:
+    """The adapter for a URL, or the backend object that the application gave.
+
+    Raises:
+        UnknownBackend: no adapter has this scheme.
+        BackendNotInstalled: the adapter's engine is missing; the message ends in the command that installs it.
+    """
+    url = settings.target
+    if not isinstance(url, BackendURL):
+        return url
+    adapter = find_adapter(url)
+    if url.broker not in adapter.brokers:
+        schemes = [f"{url.engine}+{broker}" if broker else url.engine for broker in adapter.brokers]
+        raise UnknownBackend(f"{url}: {url.engine} does not run on {url.broker!r}. Known: {', '.join(schemes)}.")
+    check_options(url, adapter.url_options)
+    backend: Backend = adapter(url, queues=settings.queues)
+    return backend
+
+
+def find_adapter(url: BackendURL, /) -> Any:
+    """The adapter class that registered the engine of this URL."""
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    entry = found.get(url.engine)
+    if entry is None:
+        raise UnknownBackend(f"{url}: no adapter is called {url.engine!r}.{did_you_mean(url.engine, found)}")
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        raise BackendNotInstalled(
+            f"{url} needs {error.name!r}, which is not installed: pip install 'taskbridge[{url.engine}]'"
+        ) from error
+
+
+router = Router()
+"""The process's own."""
+
+
+def configure(
+    url: str | None = None,
+    *,
+    backends: Mapping[str, Any] | None = None,
+    queues: Sequence[str] = (),
+    imports: Sequence[str] = (),
+) -> None:
+    """Set the backends of this process; it wins over the environment and `pyproject.toml`.
+
+    Args:
+        url: the URL of the backend `default`.
+        backends: alias to URL, to a table with `url` and `queues`, or to a backend object built around an app, broker
+            or connection of yours.
+        queues: the queues that may be named, where a backend names none of its own. Default: `default`.
+        imports: modules that declare tasks.
+
+    Raises:
+        ConfigurationError: what is set cannot be read. Nothing is opened yet.
+    """
+    if url is not None and not isinstance(url, str):
+        raise ConfigurationError(f"configure(url={mask_url(str(url))!r}): the URL must be a string.")
+    data = {"url": url, "backends": dict(backends or {}), "queues": tuple(queues), "imports": tuple(imports)}
+    router.configure(build({key: value for key, value in data.items() if value}, origin="configure()"))

@@ -1,0 +1,90 @@
+"""The one model behind the three spellings: `configure(...)`, the environment and `[tool.taskbridge]`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from taskbridge.errors import ConfigurationError
+from taskbridge.settings.suggestion import did_you_mean
+from taskbridge.settings.url import BackendURL, parse_url
+
+if TYPE_CHECKING:
+    from taskbridge.backend import Backend
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSettings:
+    """One alias: where its jobs go."""
+
+    target: BackendURL | Backend
+    """A URL, or a backend that the application built around its own app, broker or connection."""
+    queues: tuple[str, ...] = ()
+    """The queues that may be named; any other is refused. Empty: those of the settings as a whole."""
+    origin: str = "configure()"
+    """Which spelling set it, for `taskbridge check`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one process."""
+
+    backends: Mapping[str, BackendSettings] = field(default_factory=dict)
+    queues: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    """Modules that declare tasks; a worker imports them."""
+
+
+def words(value: object, key: str, origin: str) -> tuple[str, ...]:
+    """A list of names, or one string with commas."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    if isinstance(value, Sequence) and all(isinstance(word, str) for word in value):
+        return tuple(value)
+    raise ConfigurationError(f"{origin}: {key} must be a list of names, not {value!r}.")
+
+
+def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
+    """Settings from plain data of any spelling.
+
+    Raises:
+        ConfigurationError: an unknown key, with a suggestion, or a value of the wrong kind.
+    """
+    _refuse_unknown(data, ("url", "backends", "queues", "imports"), origin)
+    tables = data.get("backends", {})
+    if not isinstance(tables, Mapping):
+        raise ConfigurationError(f"{origin}: backends must be a table of alias to URL, not {tables!r}.")
+    backends = {alias: _backend(alias, value, origin) for alias, value in tables.items()}
+    if data.get("url") is not None:
+        if DEFAULT in backends:
+            raise ConfigurationError(f"{origin} sets both url and backends.default. Keep one.")
+        backends[DEFAULT] = _backend(DEFAULT, data["url"], origin)
+    return Settings(
+        backends=backends,
+        queues=words(data.get("queues", ()), "queues", origin),
+        imports=words(data.get("imports", ()), "imports", origin),
+    )
+
+
+def _backend(alias: str, value: Any, origin: str) -> BackendSettings:
+    queues: tuple[str, ...] = ()
+    if isinstance(value, Mapping):
+        _refuse_unknown(value, ("url", "queues"), f"{origin}, backend {alias!r}")
+        if "url" not in value:
+            raise ConfigurationError(f"{origin}: backend {alias!r} has no url.")
+        queues = words(value.get("queues", ()), "queues", origin)
+        value = value["url"]
+    if isinstance(value, str):
+        return BackendSettings(target=parse_url(value), queues=queues, origin=origin)
+    if isinstance(value, BackendURL) or hasattr(value, "enqueue"):
+        return BackendSettings(target=value, queues=queues, origin=origin)
+    raise ConfigurationError(f"{origin}: backend {alias!r} must be a URL or a backend object, not {value!r}.")
+
+
+def _refuse_unknown(data: Mapping[str, Any], known: tuple[str, ...], origin: str) -> None:
+    for key in data:
+        if key not in known:
+            raise ConfigurationError(f"{origin}: unknown setting {key!r}.{did_you_mean(str(key), known)}")

@@ -1,0 +1,88 @@
+"""Where settings come from: `configure(...)` before the environment before `[tool.taskbridge]` before the default."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taskbridge.errors import ConfigurationError
+from taskbridge.settings.model import DEFAULT, BackendSettings, Settings, build
+from taskbridge.settings.suggestion import did_you_mean
+from taskbridge.settings.url import BackendURL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "TASKBRIDGE_"
+ENVIRONMENT_KEYS = ("URL", "QUEUES", "IMPORTS")
+FOREIGN_PREFIXES = ("TASKBRIDGE_TEST_", "TASKBRIDGE_PROCESS_", "TASKBRIDGE_WORKER_")
+"""Variables of ours that are not settings."""
+
+
+def load(configured: Settings | None, /, *, environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; each alias is taken whole from the first source that names it."""
+    environment = os.environ if environment is None else environment
+    sources = [configured or Settings(), from_environment(environment), from_pyproject(Path.cwd())]
+    backends = {DEFAULT: embedded_default(Path.cwd())}
+    for source in reversed(sources):
+        backends.update(source.backends)
+    queues = next((source.queues for source in sources if source.queues), (DEFAULT,))
+    imports = dict.fromkeys(name for source in sources for name in source.imports)
+    return Settings(
+        backends={alias: replace(backend, queues=backend.queues or queues) for alias, backend in backends.items()},
+        queues=queues,
+        imports=tuple(imports),
+    )
+
+
+def from_environment(environment: Mapping[str, str], /) -> Settings:
+    """`TASKBRIDGE_URL`, `TASKBRIDGE_QUEUES`, `TASKBRIDGE_IMPORTS`, `TASKBRIDGE_BACKENDS__BULK__URL`.
+
+    Raises:
+        ConfigurationError: an unknown variable with our prefix, with a suggestion.
+    """
+    data: dict[str, Any] = {}
+    backends: dict[str, dict[str, str]] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(PREFIX) or variable.startswith(FOREIGN_PREFIXES):
+            continue
+        key = variable.removeprefix(PREFIX)
+        parts = key.split("__")
+        if parts[0] == "BACKENDS" and parts[2:] in (["URL"], ["QUEUES"]):
+            backends.setdefault(parts[1].lower(), {})[parts[2].lower()] = value
+        elif key in ENVIRONMENT_KEYS:
+            data[key.lower()] = value
+        else:
+            names = (*ENVIRONMENT_KEYS, "BACKENDS__ALIAS__URL", "BACKENDS__ALIAS__QUEUES")
+            hint = did_you_mean(variable, [PREFIX + name for name in names])
+            raise ConfigurationError(f"The environment sets {variable}, which is not known.{hint}")
+    if backends:
+        data["backends"] = backends
+    return build(data, origin="the environment")
+
+
+def from_pyproject(start: Path, /) -> Settings:
+    """`[tool.taskbridge]` of the nearest `pyproject.toml`, if it has one."""
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file():
+            try:
+                table = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise ConfigurationError(f"{path} cannot be read: {error}.") from error
+            return build(table.get("tool", {}).get("taskbridge", {}), origin=f"[tool.taskbridge] in {path}")
+    return Settings()
+
+
+def embedded_default(start: Path, /) -> BackendSettings:
+    """With no setting: Huey on a file `taskbridge.db` beside the nearest `pyproject.toml` or `manage.py`."""
+    for folder in (start, *start.parents):
+        if (folder / "pyproject.toml").is_file() or (folder / "manage.py").is_file():
+            break
+    else:
+        folder = start
+    url = BackendURL(engine="huey", broker="sqlite", path=f"/{folder / 'taskbridge.db'}")
+    return BackendSettings(target=url, origin="the embedded default")

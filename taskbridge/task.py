@@ -1,0 +1,228 @@
+"""A function that can be enqueued."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+
+from taskbridge.codec import Codec
+from taskbridge.errors import InvalidTask
+from taskbridge.options import Delivery, TaskOptions
+from taskbridge.registry import registry
+from taskbridge.router import router
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from taskbridge.binding import Binding
+    from taskbridge.context import Context
+    from taskbridge.result import TaskResult
+    from taskbridge.retry import Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+C = TypeVar("C")
+
+_DECLARED_ONLY = frozenset({"name", "takes_context", "native"})
+
+
+class Task(Generic[P, R, C]):
+    """A declared function: `P` its arguments, `R` what a job of it gives, `C` what a direct call gives.
+
+    Calling it runs the function here and now. `enqueue` hands a job to the backend that the settings name.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_binding", "codec", "function", "module_path", "options")
+
+    function: Callable[..., C]
+    options: TaskOptions
+    module_path: str
+    """`module.function`: where the task can be imported from."""
+
+    def __init__(self, function: Callable[..., C], options: TaskOptions, codec: Codec, module_path: str) -> None:
+        self.function = function
+        self.options = options
+        self.codec = codec
+        self.module_path = module_path
+        self._binding: Binding[R] | None = None
+        functools.update_wrapper(self, function)
+
+    @property
+    def name(self) -> str:
+        """TaskBridge's name of the task; adapters derive the wire name from it."""
+        return self.options.name
+
+    @property
+    def func(self) -> Callable[..., C]:
+        """The function itself, under Django's name for it."""
+        return self.function
+
+    @property
+    def is_coroutine(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
+        return self.function(*args, **kwargs)
+
+    call = __call__
+
+    async def acall(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here, in a thread if it is no coroutine function."""
+        if self.is_coroutine:
+            return await cast(Awaitable[R], self.function(*args, **kwargs))
+        return cast(R, await asyncio.to_thread(self.function, *args, **kwargs))
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
+        """Hand one job to the backend.
+
+        Raises:
+            InvalidArguments: the call does not fit the signature, or a value would not arrive as it was sent.
+            UnsupportedFeature: the backend refuses an option; raised before any I/O.
+            EnqueueError: the broker did not confirm; its `maybe_accepted` says whether it may hold the job.
+        """
+        return self._bound().enqueue(args, kwargs)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
+        """`enqueue` for a caller on an event loop, which it does not block."""
+        return await asyncio.to_thread(self.enqueue, *args, **kwargs)
+
+    def enqueue_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]], /) -> list[TaskResult[R]]:
+        """Hand many jobs over at once, in one round trip where the broker allows it.
+
+        Each call is a tuple of positional arguments, or a mapping of keyword arguments. All are checked before any
+        is sent.
+
+        Raises:
+            As `enqueue`.
+        """
+        return self._bound().enqueue_many([_split(call) for call in calls])
+
+    def using(self, **changes: Any) -> Task[P, R, C]:
+        """A copy with other options for its calls; the task itself does not change.
+
+        Raises:
+            InvalidTask: an unknown option, one that belongs to the declaration, or an impossible value.
+        """
+        options = self.options.changed(changes, fixed=_DECLARED_ONLY)
+        return type(self)(self.function, options, self.codec, self.module_path)
+
+    def get_result(self, job_id: str, /) -> TaskResult[R]:
+        """The handle of a job that was enqueued earlier, by anyone."""
+        return self._bound().result(job_id)
+
+    async def aget_result(self, job_id: str, /) -> TaskResult[R]:
+        """`get_result` for a caller on an event loop."""
+        return self.get_result(job_id)
+
+    def _bound(self) -> Binding[R]:
+        binding = self._binding
+        if binding is None or binding.generation is not router.generation:
+            binding = self._binding = router.bind(self)
+        return binding
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+
+class ContextTask(Task[P, R, C]):
+    """A task whose function takes the `Context` of its attempt first."""
+
+    __slots__ = ()
+
+    def __call__(self, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> C:  # type: ignore[override]  # the context is the worker's to give
+        return self.function(context, *args, **kwargs)
+
+    call = __call__  # type: ignore[assignment]  # as above
+
+
+class _Decorator(Protocol):
+    @overload
+    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
+
+
+class _ContextDecorator(Protocol):
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
+    ) -> ContextTask[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> ContextTask[P, R, R]: ...
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R, Coroutine[Any, Any, R]]: ...
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R, R]: ...
+@overload
+def task(
+    *,
+    takes_context: Literal[True],
+    name: str = ...,
+    queue_name: str = ...,
+    priority: int = ...,
+    retry: Retry | None = ...,
+    timeout: timedelta | None = ...,
+    expires: timedelta | datetime | None = ...,
+    run_after: timedelta | datetime | None = ...,
+    result: bool = ...,
+    delivery: Delivery | None = ...,
+    native: Mapping[str, Mapping[str, Any]] = ...,
+    backend: str = ...,
+    metadata: Mapping[str, Any] = ...,
+) -> _ContextDecorator: ...
+@overload
+def task(
+    *,
+    takes_context: Literal[False] = ...,
+    name: str = ...,
+    queue_name: str = ...,
+    priority: int = ...,
+    retry: Retry | None = ...,
+    timeout: timedelta | None = ...,
+    expires: timedelta | datetime | None = ...,
+    run_after: timedelta | datetime | None = ...,
+    result: bool = ...,
+    delivery: Delivery | None = ...,
+    native: Mapping[str, Mapping[str, Any]] = ...,
+    backend: str = ...,
+    metadata: Mapping[str, Any] = ...,
+) -> _Decorator: ...
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Declare a task, with or without options.
+
+    It reads no settings: options are checked against a backend when the task meets one.
+
+    Raises:
+        InvalidTask: the function cannot be found again by a worker, or an option has an impossible value.
+    """
+    if function is None:
+        return functools.partial(_declare, options=options)
+    return _declare(function, options=options)
+
+
+def _declare(function: Callable[..., Any], *, options: Mapping[str, Any]) -> Task[..., Any, Any]:
+    if not inspect.isfunction(function):
+        raise InvalidTask(f"{function!r} is no function. Put @task on a function at the top level of a module.")
+    module_path = f"{function.__module__}.{function.__qualname__}"
+    if "<" in function.__qualname__ or "." in function.__qualname__:
+        raise InvalidTask(
+            f"{module_path} cannot be a task: a worker imports its tasks. Move it to the top level of a module."
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise InvalidTask(f"{module_path} is a generator, whose body would never run. Return instead of yielding.")
+    checked = TaskOptions(name=module_path).changed(options)
+    codec = Codec(function, name=checked.name, takes_context=checked.takes_context)
+    declared: Task[..., Any, Any] = (ContextTask if checked.takes_context else Task)(
+        function, checked, codec, module_path
+    )
+    registry.add(declared)
+    return declared
+
+
+def _split(call: tuple[Any, ...] | Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    return ((), dict(call)) if isinstance(call, Mapping) else (tuple(call), {})

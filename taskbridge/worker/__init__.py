@@ -1,0 +1,25 @@
+"""Around one attempt: what the runner does, and how a worker process begins."""
+
+from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
+from taskbridge.worker.boot import Booted, boot, worker_environment
+from taskbridge.worker.deadline import Deadline
+from taskbridge.worker.expiry import Expiry
+from taskbridge.worker.results import Results
+from taskbridge.worker.retries import Retries
+from taskbridge.worker.runner import ORDER, Runner
+
+__all__ = [
+    "ORDER",
+    "Attempt",
+    "Booted",
+    "Deadline",
+    "Environment",
+    "Expiry",
+    "Middleware",
+    "Results",
+    "Retries",
+    "Runner",
+    "boot",
+    "current",
+    "worker_environment",
+]

@@ -1,0 +1,66 @@
+"""One execution of a job, as the middlewares see it."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from taskbridge.context import Context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from taskbridge.message import Headers, Message, Outcome
+    from taskbridge.registry import Registry
+    from taskbridge.store import ResultStore
+    from taskbridge.task import Task
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One execution of one job."""
+
+    message: Message
+    headers: Headers
+    task: Task[..., Any, Any]
+    number: int
+    """Counts from 1."""
+    timeout: timedelta | None
+    deadline: datetime | None = None
+    """Aware; set when the limit begins to run."""
+
+    def context(self) -> Context:
+        """What the task and the hooks may see of it."""
+        return Context(
+            id=self.message.id,
+            task=self.task.name,
+            queue_name=self.message.queue_name,
+            attempt=self.number,
+            deadline=self.deadline,
+            metadata=self.headers.metadata,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a worker process offers its middlewares."""
+
+    alias: str
+    registry: Registry
+    open_store: Callable[[], ResultStore | None]
+
+
+class Middleware(Protocol):
+    """Stands around every attempt. Built once in a worker process."""
+
+    def __init__(self, environment: Environment, /) -> None: ...
+
+    def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
+        """Run the attempt by calling `proceed`, or answer without it."""
+        ...
+
+
+current: ContextVar[Attempt | None] = ContextVar("taskbridge_attempt", default=None)
+"""The attempt that this thread or asyncio task is part of."""

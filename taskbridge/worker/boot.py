@@ -1,0 +1,74 @@
+"""What every worker process does first, whatever its engine."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskbridge.registry import registry
+from taskbridge.router import router
+from taskbridge.settings import DEFAULT, BackendURL
+from taskbridge.worker.attempt import Environment
+from taskbridge.worker.runner import Runner
+
+if TYPE_CHECKING:
+    from taskbridge.backend import Backend, WorkerOptions
+
+VARIABLE = "TASKBRIDGE_WORKER_OPTIONS"
+"""Alias, queues and imports of the worker, as JSON, from `taskbridge worker` to the process that it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """A backend that serves, and what it was asked to serve."""
+
+    backend: Backend
+    queues: tuple[str, ...]
+    concurrency: int
+
+
+def boot(alias: str | None = None) -> Booted:
+    """Import the tasks, freeze the registry, and let the backend serve them.
+
+    The alias, queues and imports come from the environment that `worker_environment` made, else from the settings: an
+    adapter's app module works under the engine's own command line alone.
+    """
+    asked = json.loads(os.environ.get(VARIABLE, "{}"))
+    alias = alias or asked.get("alias", "default")
+    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+        importlib.import_module("django").setup()
+    registry.discover(asked.get("imports", ()))
+    registry.discover(router.settings.imports)
+    registry.freeze()
+    backend = router.backend(alias)
+    environment = Environment(alias=alias, registry=registry, open_store=lambda: router.store(alias))
+    backend.serve(registry, Runner(backend, environment))
+    queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues
+    return Booted(backend, queues, asked.get("concurrency", 1))
+
+
+def worker_environment(options: WorkerOptions, /) -> dict[str, str]:
+    """The variables by which a worker process finds the backend and tasks of this one.
+
+    The backend's URL goes along, password included, so that a worker has what `configure` set here: environments are
+    not seen by other users, unlike argv.
+    """
+    environment = {
+        VARIABLE: json.dumps(
+            {
+                "alias": options.alias,
+                "queues": options.queues,
+                "imports": options.imports,
+                "concurrency": options.concurrency,
+            }
+        )
+    }
+    settings = router.backend_settings(options.alias)
+    if isinstance(settings.target, BackendURL):
+        key = "TASKBRIDGE_URL" if options.alias == DEFAULT else f"TASKBRIDGE_BACKENDS__{options.alias.upper()}__URL"
+        environment[key] = settings.target.full()
+    environment["TASKBRIDGE_QUEUES"] = ",".join(settings.queues)
+    return environment

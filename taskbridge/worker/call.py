@@ -1,0 +1,67 @@
+"""The innermost step: arguments are read by the task's annotations, and its function is called."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from taskbridge.errors import DeadlineExceeded
+from taskbridge.message import Done
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from taskbridge.message import Outcome
+    from taskbridge.worker.attempt import Attempt, Environment
+
+_loops = threading.local()
+
+
+class Call:
+    """Calls the task. A coroutine runs on the event loop of this thread, which is kept for the thread's life."""
+
+    def __init__(self, _environment: Environment, /) -> None: ...
+
+    def around(self, attempt: Attempt, _proceed: Callable[[Attempt], Outcome], /) -> Outcome:
+        task = attempt.task
+        args, kwargs = task.codec.decode(attempt.message.args, attempt.message.kwargs)
+        if task.options.takes_context:
+            args.insert(0, attempt.context())
+        if not task.is_coroutine:
+            return Done(task.function(*args, **kwargs))
+        seconds = attempt.timeout.total_seconds() if attempt.timeout is not None else None
+        return Done(run_coroutine(task.function(*args, **kwargs), seconds))
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
+    """Run a coroutine to its end on this thread's own loop; after `timeout` seconds it ends at its next await."""
+    runner = _loop_runner()
+    try:
+        return runner.run(_limited(coroutine, timeout))
+    except DeadlineExceeded:
+        runner.close()
+        del _loops.runner
+        raise
+
+
+async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
+    try:
+        async with asyncio.timeout(timeout) as scope:
+            return await coroutine
+    except TimeoutError as error:
+        if scope.expired():
+            raise DeadlineExceeded("the task's timeout has passed") from error
+        raise
+
+
+def _loop_runner() -> asyncio.Runner:
+    if getattr(_loops, "pid", None) != os.getpid():
+        # A loop that was made before os.fork() shares its selector with the parent.
+        _loops.pid = os.getpid()
+        _loops.runner = asyncio.Runner()
+    elif not hasattr(_loops, "runner"):
+        _loops.runner = asyncio.Runner()
+    runner: asyncio.Runner = _loops.runner
+    return runner

@@ -1,0 +1,59 @@
+"""What a task raises becomes an outcome; no exception of a task leaves the runner."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from taskbridge.context import RetryRequested
+from taskbridge.errors import DeadlineExceeded, InvalidTask, TaskTimedOut, UndecodableMessage
+from taskbridge.message import Dead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskbridge.message import Outcome
+    from taskbridge.worker.attempt import Attempt, Environment
+
+logger = logging.getLogger("taskbridge.attempt")
+
+
+class Failure:
+    """Turns what an attempt raised into `Dead`; `Retries`, further out, may turn that into `Again`.
+
+    `KeyboardInterrupt`, `SystemExit` and the engines' own interruptions pass: they are about the worker, not the job.
+    """
+
+    def __init__(self, _environment: Environment, /) -> None: ...
+
+    def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
+        try:
+            return proceed(attempt)
+        except UndecodableMessage as error:
+            logger.error("The job's arguments cannot be read: %s", error)  # noqa: TRY400 - the traceback would be ours
+            return Dead(error, "undecodable", error)
+        except Exception as error:
+            hide_own_frames(error)
+            logger.warning("Attempt %d failed.", attempt.number, exc_info=True)
+            return Dead(error, "exhausted", error)
+        except DeadlineExceeded as error:
+            hide_own_frames(error)
+            logger.warning("Attempt %d was ended at its timeout of %s.", attempt.number, attempt.timeout)
+            timed_out = TaskTimedOut(f"{attempt.task.name} took longer than its timeout of {attempt.timeout}")
+            timed_out.__cause__ = error
+            return Dead(timed_out, "exhausted", error)
+        except RetryRequested as request:
+            refusal = InvalidTask(
+                f"{attempt.task.name} called context.retry(), and its attempts are used up or it has no retry: declare "
+                f"it with retry=Retry(...), which bounds their number."
+            )
+            return Dead(refusal, "exhausted", request)
+
+
+def hide_own_frames(error: BaseException, /) -> None:
+    """Let the traceback begin in the task, where a reader's interest begins."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("taskbridge.worker."):
+        trace = trace.tb_next
+    if trace is not None:
+        error.__traceback__ = trace

@@ -1,0 +1,43 @@
+"""`retry`: decides whether and when another attempt follows. The adapter puts the job back."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from taskbridge.context import RetryRequested
+from taskbridge.message import Again, Dead
+from taskbridge.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskbridge.message import Outcome
+    from taskbridge.worker.attempt import Attempt, Environment
+
+
+class Retries:
+    """Turns the failure of an attempt that is not the last into `Again`."""
+
+    def __init__(self, _environment: Environment, /) -> None: ...
+
+    def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
+        outcome = proceed(attempt)
+        if not isinstance(outcome, Dead) or outcome.reason != "exhausted":
+            return outcome
+        policy = _policy(attempt)
+        if policy is None or attempt.number >= policy.attempts:
+            return outcome
+        cause = outcome.cause or outcome.error
+        fraction = random.random()  # noqa: S311 - jitter
+        if isinstance(cause, RetryRequested):
+            delay = cause.after if cause.after is not None else policy.delay_after(attempt.number, fraction=fraction)
+            return Again(delay, None)
+        delay_or_none = policy.next_delay(attempt.number, cause, fraction=fraction)
+        return outcome if delay_or_none is None else Again(delay_or_none, cause)
+
+
+def _policy(attempt: Attempt) -> Retry | None:
+    declared = attempt.task.options.retry
+    override = attempt.headers.retry
+    return declared if override is None else Retry.from_wire(override, declared=declared)

@@ -1,0 +1,96 @@
+"""The core's one entry point in a worker: the ordered middlewares, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from taskbridge.errors import UnknownTask
+from taskbridge.message import Dead, Headers, Message, Outcome
+from taskbridge.worker.around_hooks import AroundHooks
+from taskbridge.worker.attempt import Attempt, Environment, Middleware
+from taskbridge.worker.call import Call
+from taskbridge.worker.connections import Connections
+from taskbridge.worker.deadline import Deadline
+from taskbridge.worker.expiry import Expiry
+from taskbridge.worker.failure import Failure
+from taskbridge.worker.final_failure import FinalFailure
+from taskbridge.worker.logs import Logs
+from taskbridge.worker.results import Results
+from taskbridge.worker.retries import Retries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskbridge.backend import Backend
+    from taskbridge.task import Task
+
+ORDER: tuple[type[Middleware], ...] = (
+    Logs,
+    Connections,
+    Results,
+    Expiry,
+    FinalFailure,
+    Retries,
+    Failure,
+    Deadline,
+    AroundHooks,
+    Call,
+)
+"""Outermost first."""
+
+ALWAYS = frozenset({Logs, Connections, FinalFailure, Failure, AroundHooks, Call})
+"""What no engine does for us. The others are wired in by the backend's record."""
+
+_NO_HEADERS = Headers()
+
+
+class Runner:
+    """Runs attempts and says what became of them. It decides and never enqueues: the adapter settles."""
+
+    def __init__(self, backend: Backend, environment: Environment) -> None:
+        self._environment = environment
+        self._tasks: Mapping[str, Task[..., Any, Any]] = environment.registry.by_wire_name(backend)
+        wanted = ALWAYS | backend.capabilities.emulations()
+        unknown = wanted - set(ORDER)
+        if unknown:
+            raise TypeError(f"The record of {backend.engine} names {unknown}, which the runner does not know.")
+        self._chain: Callable[[Attempt], Outcome] = _end
+        for middleware in reversed(ORDER):
+            if middleware in wanted:
+                self._chain = partial(_around, middleware(environment).around, self._chain)
+
+    def __call__(self, message: Message, /, *, attempt: int) -> Outcome:
+        """Run one attempt; `attempt` counts from 1."""
+        task = self._tasks.get(message.task)
+        if task is None:
+            return Dead(
+                UnknownTask(f"No task is called {message.task!r} in this worker: name its module in `imports`."),
+                "unknown task",
+            )
+        headers = message.headers or _NO_HEADERS
+        timeout = task.options.timeout if headers.timeout is None else timedelta(seconds=headers.timeout)
+        return self._chain(Attempt(message, headers, task, attempt, timeout))
+
+    def start(self) -> None:
+        """Run the start hooks in this process."""
+        hooks = self._environment.registry.hooks
+        hooks.fire(hooks.worker_start)
+
+    def stop(self) -> None:
+        """Run the stop hooks in this process."""
+        hooks = self._environment.registry.hooks
+        hooks.fire(hooks.worker_stop)
+
+
+def _around(
+    around: Callable[[Attempt, Callable[[Attempt], Outcome]], Outcome],
+    proceed: Callable[[Attempt], Outcome],
+    attempt: Attempt,
+) -> Outcome:
+    return around(attempt, proceed)
+
+
+def _end(attempt: Attempt) -> Outcome:
+    raise AssertionError(f"Nothing ran {attempt!r}.")
