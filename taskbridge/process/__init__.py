@@ -5,5 +5,16 @@ from taskbridge.process.folder import GuardedFolder
 from taskbridge.process.identity import Identity
 from taskbridge.process.port import free_port
 from taskbridge.process.process import Process
+from taskbridge.process.supervisor import Ending, Event, Restarts, supervise
 
-__all__ = ["Command", "GuardedFolder", "Identity", "Process", "free_port"]
+__all__ = [
+    "Command",
+    "Ending",
+    "Event",
+    "GuardedFolder",
+    "Identity",
+    "Process",
+    "Restarts",
+    "free_port",
+    "supervise",
+]

@@ -127,6 +127,10 @@ class Process:
             select.select([self._status], [], [], max(0.0, min(_SLICE, deadline - time.monotonic())))
         self._update()
 
+    def fileno(self) -> int:
+        """Readable, for `select`, when something has happened to the process."""
+        return self._status
+
     @property
     def exit_code(self) -> int | None:
         """The program's exit code, negative if a signal ended it; None while it runs."""
