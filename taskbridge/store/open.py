@@ -3,36 +3,93 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-from taskbridge.errors import ConfigurationError
+from taskbridge.errors import BackendNotInstalled, ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskbridge.store.protocol import ResultStore
 
 
 def open_store(url: str, /) -> ResultStore:
     """The store at this URL. Nothing is connected before its first use.
 
-    `sqlite:///./file.db` (relative), `sqlite:////absolute/file.db`. Raises `ConfigurationError`.
+    `sqlite:///./file.db` (relative), `sqlite:////absolute/file.db`, `postgresql://user:password@host/database`,
+    `redis://host/0` (`rediss`; `?prefix=` names the keys, `taskbridge` unless given), `memory://` (this object alone).
+
+    Raises:
+        ConfigurationError: a scheme that no store has, or a URL that cannot work.
+        BackendNotInstalled: the client library is missing; the message names the extra.
     """
-    scheme = urlsplit(url).scheme
-    match scheme:
-        case "sqlite":
-            return _sqlite(url)
-        case _:
-            raise ConfigurationError(f"no store has the scheme {scheme!r}; known are: sqlite")
+    parts = urlsplit(url)
+    opener = _OPENERS.get(parts.scheme)
+    if opener is None:
+        known = ", ".join(sorted(f"{scheme}://" for scheme in _OPENERS))
+        raise ConfigurationError(f"no store has the scheme {parts.scheme!r}; there are {known}")
+    return opener(parts)
 
 
-def _sqlite(url: str) -> ResultStore:
+def _sqlite(parts: SplitResult) -> ResultStore:
     from taskbridge.store.sql import SQLResultStore
     from taskbridge.store.sqlite import sqlite_database
 
-    parts = urlsplit(url)
-    if parts.netloc or parts.query or not parts.path.strip("/") or parts.path == "/:memory:":
+    path = unquote(parts.path)
+    if parts.netloc or parts.query or not path.strip("/") or path.endswith("/") or path == "/:memory:":
         raise ConfigurationError(
-            f"store {url!r}: write sqlite:///./file.db for a file in the working directory, or "
-            "sqlite:////absolute/file.db; three or four slashes, no host and no options"
+            "the store's URL names no SQLite file: write sqlite:///./file.db for one in the working "
+            "directory or sqlite:////absolute/file.db, with no host and no options; for no file at all, memory://"
         )
-    return SQLResultStore(sqlite_database(Path(parts.path[1:])))
+    return SQLResultStore(sqlite_database(Path(path[1:])))
+
+
+def _postgresql(parts: SplitResult) -> ResultStore:
+    from taskbridge.store.sql import SQLResultStore
+
+    try:
+        from taskbridge.store.postgresql import postgresql_database
+    except ImportError as error:
+        raise _not_installed("psycopg", "postgres") from error
+    return SQLResultStore(postgresql_database(parts._replace(scheme="postgresql").geturl()))
+
+
+def _redis(parts: SplitResult) -> ResultStore:
+    try:
+        from taskbridge.store.redis import RedisResultStore, redis_client
+    except ImportError as error:
+        raise _not_installed("redis", "redis") from error
+    query = dict(parse_qsl(parts.query))
+    prefix = query.pop("prefix", "taskbridge")
+    try:
+        client = redis_client(parts._replace(query=urlencode(query)).geturl())
+    except (ValueError, TypeError):
+        # The error quotes the part that cannot be read, which may be the password.
+        raise ConfigurationError(
+            "the store's Redis URL cannot be read: write redis://user:password@host:port/0, with special characters in "
+            "user and password percent-encoded, and only options that redis.Redis.from_url has"
+        ) from None
+    return RedisResultStore(client, prefix=prefix)
+
+
+def _memory(parts: SplitResult) -> ResultStore:
+    from taskbridge.store.memory import MemoryResultStore
+
+    if parts.netloc or parts.path or parts.query:
+        raise ConfigurationError("a store in memory has no options and no name: write memory:// and nothing after it")
+    return MemoryResultStore()
+
+
+def _not_installed(package: str, extra: str) -> BackendNotInstalled:
+    return BackendNotInstalled(f"a store on {package} needs its client library: pip install 'taskbridge[{extra}]'")
+
+
+_OPENERS: Final[dict[str, Callable[[SplitResult], ResultStore]]] = {
+    "memory": _memory,
+    "postgres": _postgresql,
+    "postgresql": _postgresql,
+    "redis": _redis,
+    "rediss": _redis,
+    "sqlite": _sqlite,
+}

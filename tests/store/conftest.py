@@ -13,10 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+DURABLE = ("sqlite", "postgresql", "redis")
 
-@pytest.fixture(params=["sqlite"])
+
+@pytest.fixture(params=DURABLE)
+def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a store that processes can share."""
+    return url_of(request.param, request, tmp_path)
+
+
+@pytest.fixture(params=(*DURABLE, "memory"))
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/results.db"
+    return url_of(request.param, request, tmp_path)
 
 
 @pytest.fixture
@@ -28,8 +36,13 @@ def store(store_url: str) -> Iterator[ResultStore]:
 
 @pytest.fixture
 def job() -> NewRecord:
-    return new_job()
-
-
-def new_job() -> NewRecord:
     return NewRecord(id=uuid.uuid4().hex, task="shop.tasks.receipt", queue_name="default", backend="default")
+
+
+def url_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/results.db"
+    if kind == "memory":
+        return "memory://"
+    url: str = request.getfixturevalue("postgres_url" if kind == "postgresql" else "redis_url")
+    return url
