@@ -84,10 +84,11 @@ def prepare(venv: Path, wanted: str) -> None:
     if not runs(python):
         say(f"making {venv.name} with {BASE}")
         create(venv)
+    pip = pip_for(venv)
     if have.get("set") != chosen:
         say(f"installing requirements/{chosen}.txt, once (about a minute)")
-        install(venv, "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{chosen}.txt"))
-    install(venv, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        install(pip, "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{chosen}.txt"))
+    install(pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     stamp.write_text(json.dumps(want, indent=1) + "\n")
 
 
@@ -129,8 +130,8 @@ def create(venv: Path) -> None:
         raise CannotPrepare(f"`{' '.join(argv)}` failed:\n{made.stdout}{made.stderr}")
 
 
-def install(venv: Path, *arguments: str) -> None:
-    argv = [*pip_for(venv), "install", "--quiet", *arguments]
+def install(pip: list[str], *arguments: str) -> None:
+    argv = [*pip, "install", "--quiet", *arguments]
     # PIP_USER: a user's `user = true` would refuse to install into an environment.
     environment = {
         **os.environ,
