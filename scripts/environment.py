@@ -53,7 +53,7 @@ def main() -> int:
 def with_a_newer_python() -> int:
     for name in NEWER:
         found = shutil.which(name)
-        if found:
+        if found and runs(Path(found)):  # a version manager's shim may be there without its Python
             return subprocess.call([found, *sys.argv])
     running = ".".join(map(str, sys.version_info[:2]))
     sys.stderr.write(
