@@ -24,3 +24,27 @@ def redis_server() -> Iterator[Server]:
 def redis_url(redis_server: Server) -> str:
     """An empty Redis database, for this module alone."""
     return redis_server.fresh_url()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[Server]:
+    """The RabbitMQ node of this test process; it takes 4 to 15 s to start."""
+    yield from serve("rabbitmq")
+
+
+@pytest.fixture(scope="module")
+def amqp_url(rabbitmq_server: Server) -> str:
+    """An empty RabbitMQ vhost, for this module alone."""
+    return rabbitmq_server.fresh_url()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """The PostgreSQL server of this test process."""
+    yield from serve("postgres")
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_server: Server) -> str:
+    """An empty PostgreSQL database, for this module alone."""
+    return postgres_server.fresh_url()

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 import weakref
 from pathlib import Path
 from typing import Self
 
-# `read` ends when the pipe does: the kernel closes it even after SIGKILL. The writers in the folder are killed by their
-# keepers at the same moment, hence the second try.
-_GUARD = 'trap "" INT TERM HUP; read -r _; rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }; sleep 1; rm -rf -- "$1"'
+# `read` ends when the pipe does: the kernel closes it even after SIGKILL. Then the keepers kill
+# what still writes here at the same moment, hence the second try.
+_GUARD = """trap "" INT TERM HUP
+read -r word
+%s
+rm -rf -- "$1"
+[ "$word" = now ] || { sleep 1; rm -rf -- "$1"; }
+"""
 
 
 class GuardedFolder:
     """A new folder that only its owner can enter, removed by `remove()`, or by a tiny watching shell when we die."""
 
-    def __init__(self, *, prefix: str) -> None:
+    def __init__(self, *, prefix: str, before_removal: str = "") -> None:
+        """`before_removal` is shell, with the folder in $1, that releases what the files in it name."""
         self.path = Path(tempfile.mkdtemp(prefix=prefix))
         self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "taskbridge-folder", str(self.path)],
+            ["/bin/sh", "-c", _GUARD % before_removal, "taskbridge-folder", str(self.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._remove = weakref.finalize(self, _remove, self.path, self._guard)
+        self._remove = weakref.finalize(self, _remove, self._guard)
         _FOLDERS.add(self)
 
     def remove(self) -> None:
@@ -47,10 +52,8 @@ class GuardedFolder:
         self.remove()
 
 
-def _remove(path: Path, guard: subprocess.Popen[bytes]) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    guard.kill()
-    guard.communicate()
+def _remove(guard: subprocess.Popen[bytes]) -> None:
+    guard.communicate(b"now\n")
 
 
 _FOLDERS: weakref.WeakSet[GuardedFolder] = weakref.WeakSet()

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from taskbridge.errors import ServiceUnavailable
 from taskbridge.services import system, url
+from taskbridge.services.postgres import PostgresServer
+from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.services.redis import RedisServer
 from taskbridge.services.server import Kind, Options, PrivateServer, Server
 
@@ -19,7 +21,11 @@ if TYPE_CHECKING:
 
     from taskbridge.services.installation import Installation
 
-_SERVERS: Mapping[Kind, type[PrivateServer]] = {"redis": RedisServer}
+_SERVERS: Mapping[Kind, type[PrivateServer]] = {
+    "redis": RedisServer,
+    "rabbitmq": RabbitMQServer,
+    "postgres": PostgresServer,
+}
 _PACKAGES: Mapping[Kind, str] = {"redis": "redis-server", "rabbitmq": "rabbitmq-server", "postgres": "postgresql"}
 
 

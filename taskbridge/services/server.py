@@ -90,7 +90,9 @@ class PrivateServer(Server):
     accepts: ClassVar[frozenset[str]]
     ready_within: ClassVar[timedelta]
     taken: ClassVar[str]
-    """What its log says, as a regular expression, when somebody was faster to take the port."""
+    """What its log says when somebody was faster to take the port."""
+    before_removal: ClassVar[str] = ""
+    """Shell that releases what the folder ($1) names outside of itself."""
 
     def __init__(self, installation: Installation, options: Options) -> None:
         """Starts and waits until it answers. Raises ProcessFailed, with the end of its log, if it does not."""
@@ -99,7 +101,7 @@ class PrivateServer(Server):
         self.options = options
         self.origin = installation.origin
         self._process: Process | None = None
-        self._folder = GuardedFolder(prefix=f"taskbridge-{self.kind}-")
+        self._folder = GuardedFolder(prefix=f"taskbridge-{self.kind}-", before_removal=self.before_removal)
         self.directory: Path = self._folder.path
         try:
             self._start_on_a_free_port()
@@ -160,8 +162,9 @@ class PrivateServer(Server):
         return self._process
 
     def stop(self) -> None:
+        # Without a warm stop: the data go with the folder.
         if self._process is not None:
-            self._process.stop()
+            self._process.kill_tree()
         self._folder.remove()
 
     def kill(self) -> None:
