@@ -1,0 +1,100 @@
+"""`taskbridge worker`: run the engine's own workers."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from taskbridge.backend import WorkerOptions
+from taskbridge.cli import options
+from taskbridge.process import Ending, Event, supervise
+from taskbridge.router import router
+from taskbridge.settings import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskbridge.process import Command
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@options.modules
+@options.backend
+@click.option("-Q", "--queues", help="Queues to serve, with commas. Default: all that the settings list.")
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, help="Attempts at a time."
+)
+@click.option(
+    "--grace",
+    type=options.Seconds(),
+    default=timedelta(seconds=30),
+    help="Seconds that running jobs may take after SIGTERM. Default: 30. Stay below your orchestrator's.",
+)
+@click.option(
+    "--print-native", is_flag=True, help="Print the native command lines and their variables' names, and exit."
+)
+@options.as_json
+@click.argument("native", nargs=-1, type=click.UNPROCESSED)
+def worker(
+    modules: tuple[str, ...],
+    alias: str,
+    queues: str | None,
+    concurrency: int,
+    grace: timedelta,
+    print_native: bool,
+    as_json: bool,
+    native: tuple[str, ...],
+) -> None:
+    """Start the engine's own workers and keep them running.
+
+    Everything after -- is handed to the engine's own command line. SIGTERM stops them warmly; a second one kills.
+    """
+    known = router.backend_settings(alias).queues
+    served = tuple(name.strip() for name in queues.split(",")) if queues else known
+    for name in served:
+        if name not in known:
+            raise click.UsageError(f"The backend {alias!r} has no queue {name!r}.{did_you_mean(name, known)}")
+    asked = WorkerOptions(
+        alias=alias,
+        queues=served,
+        concurrency=concurrency,
+        grace=grace,
+        imports=tuple(dict.fromkeys((*modules, *router.settings.imports))),
+        native_arguments=native,
+    )
+    commands = router.backend(alias).worker_commands(asked)
+    if print_native:
+        _print(commands, as_json=as_json)
+        return
+    click.echo(f"Serving {', '.join(served)} of {router.backend_settings(alias).target}", err=True)
+    ending = supervise(commands, grace=grace, on_event=_tell)
+    sys.exit(0 if ending is Ending.STOPPED else 1)
+
+
+def _print(commands: Sequence[Command], *, as_json: bool) -> None:
+    if as_json:
+        listed = [{"argv": command.argv, "variables": sorted(command.environment)} for command in commands]
+        click.echo(json.dumps({"schema": 1, "commands": listed}))
+        return
+    for command in commands:
+        if command.environment:
+            click.echo(f"# in the environment: {', '.join(sorted(command.environment))}")
+        click.echo(shlex.join(command.argv))
+
+
+def _tell(event: Event) -> None:
+    words = [f"taskbridge worker: {event.command.name} {event.kind}"]
+    if event.pid is not None:
+        words.append(f"pid {event.pid}")
+    if event.exit_code is not None:
+        words.append(f"exit code {event.exit_code}")
+    if event.delay is not None:
+        words.append(f"in {event.delay.total_seconds():g} s")
+    if event.reason:
+        words.append(event.reason)
+    click.echo(", ".join(words), err=True)
