@@ -21,7 +21,7 @@ backend = click.option("-b", "--backend", "alias", default="default", show_defau
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON to standard output.")
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType[timedelta]):
     """A time in seconds, as a timedelta."""
 
     name = "seconds"

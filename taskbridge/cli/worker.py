@@ -22,25 +22,21 @@ if TYPE_CHECKING:
     from taskbridge.process import Command
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command("worker", context_settings={"ignore_unknown_options": True})
 @options.modules
 @options.backend
 @click.option("-Q", "--queues", help="Queues to serve, with commas. Default: all that the settings list.")
-@click.option(
-    "-c", "--concurrency", type=click.IntRange(min=1), default=1, show_default=True, help="Attempts at a time."
-)
+@click.option("-c", "--concurrency", type=click.IntRange(min=1), default=1, help="Attempts at a time. Default: 1.")
 @click.option(
     "--grace",
     type=options.Seconds(),
     default=timedelta(seconds=30),
     help="Seconds that running jobs may take after SIGTERM. Default: 30. Stay below your orchestrator's.",
 )
-@click.option(
-    "--print-native", is_flag=True, help="Print the native command lines and their variables' names, and exit."
-)
+@click.option("--print-native", is_flag=True, help="Print the native command lines and exit.")
 @options.as_json
 @click.argument("native", nargs=-1, type=click.UNPROCESSED)
-def worker(
+def command(
     modules: tuple[str, ...],
     alias: str,
     queues: str | None,
