@@ -10,20 +10,19 @@ from decimal import Decimal
 from typing import Any, Union
 from uuid import UUID
 
-import msgspec
 from msgspec import convert, to_builtins
 
 from taskbridge.codec import exact
 from taskbridge.codec.exact import Lossy
 from taskbridge.codec.plain import copy_plain
-from taskbridge.codec.shape import UnionShape, dec_hook, enc_hook, has_tuples, shape_of
+from taskbridge.codec.shape import UnionShape, dec_hook, enc_hook, has_tuples, has_union_shape, shape_of
 from taskbridge.codec.signature import UNANNOTATED
 
 Convert = Callable[[Any], Any]
 
 
 class Carrier:
-    """`encode` raises `Lossy` or what msgspec raises; `decode` what msgspec or the class of the value raises."""
+    """`encode` and `decode` raise `Lossy`, msgspec's errors, or whatever a class of the application raises."""
 
     __slots__ = ("annotation", "decode", "encode")
 
@@ -43,14 +42,12 @@ def carrier_for(annotation: Any) -> Carrier:
         return Carrier(annotation, _plain_container(kind), _decoder(shape))
     if typing.get_origin(shape) in (Union, types.UnionType):
         inner = [member for member in typing.get_args(shape) if member is not type(None)]
-        if len(inner) == 1 and inner[0] in _SCALARS:
+        if len(inner) == 1 and isinstance(inner[0], type) and inner[0] in _SCALARS:
             encode, decode = _SCALARS[inner[0]]
             return Carrier(annotation, _optional(encode), _optional(decode))
-    try:
-        encode, decode = _SCALARS[shape]
-    except (KeyError, TypeError):  # TypeError: annotations need not be hashable
-        encode, decode = _proving_encoder(shape), _decoder(shape)
-    return Carrier(annotation, encode, decode)
+    if isinstance(shape, type) and shape in _SCALARS:
+        return Carrier(annotation, *_SCALARS[shape])
+    return Carrier(annotation, _proving_encoder(shape), _decoder(shape))
 
 
 def _as_it_is(value: Any) -> Any:
@@ -71,12 +68,18 @@ def _proving_encoder(shape: Any) -> Convert:
     """Encode, then decode at once and compare: what cannot arrive as it was sent is never sent."""
     decode = _decoder(shape)
     tuples = has_tuples(shape)
+    ambiguous = has_union_shape(shape)
 
     def encode(value: Any) -> Any:
         wire = to_builtins(value, str_keys=True, enc_hook=enc_hook)
         if tuples:
             wire = _listed(wire)
-        exact.check(value, decode(wire))
+        try:
+            exact.check(value, decode(wire))
+        except Lossy as loss:
+            if ambiguous:
+                loss.fix = "annotate it with types that JSON can tell apart, or send a msgspec.Struct with a tag"
+            raise
         return wire
 
     return encode
@@ -177,6 +180,3 @@ _SCALARS: dict[Any, tuple[Convert, Convert]] = {
 }
 
 _PLAIN_CONTAINERS = (list, list[Any], dict, dict[str, Any])
-
-REFUSALS = (Lossy, msgspec.MsgspecError, TypeError, ValueError, ArithmeticError, RecursionError)
-"""What encoding and decoding raise for a value that does not fit."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskbridge.codec.carrier import REFUSALS, Carrier, carrier_for
-from taskbridge.codec.exact import Lossy
+import msgspec
+
+from taskbridge.codec.carrier import Carrier, carrier_for
+from taskbridge.codec.exact import Lossy, check_str
 from taskbridge.codec.signature import UNANNOTATED, Parameter, header, parameters_of, resolve, return_annotation
 from taskbridge.errors import InvalidArguments, InvalidTask, UndecodableMessage, UnserialisableResult
 
@@ -101,7 +103,7 @@ class Codec:
                 positional.append(carrier.encode(value))
             while len(positional) < len(args):
                 positional.append(plan.at(len(positional))[1].encode(args[len(positional)]))
-        except REFUSALS as error:
+        except Exception as error:
             argument, carrier = plan.at(len(positional))
             raise InvalidArguments(self._refusal(argument, carrier, error)) from error
         if not kwargs:
@@ -110,8 +112,9 @@ class Codec:
         for argument, value in kwargs.items():
             carrier = plan.named(argument)
             try:
+                check_str(argument)
                 named[argument] = carrier.encode(value)
-            except REFUSALS as error:
+            except Exception as error:
                 raise InvalidArguments(self._refusal(argument, carrier, error)) from error
         return positional, named
 
@@ -128,7 +131,7 @@ class Codec:
         except TypeError as error:
             raise UndecodableMessage(f"A message for {self.name} does not fit its signature: {error}.") from None
         positional: list[Any] = []
-        argument = ""
+        argument: str | None = None
         try:
             for carrier, wire in zip(plan.positional, args, strict=False):
                 positional.append(carrier.decode(wire))
@@ -137,15 +140,15 @@ class Codec:
             named: dict[str, Any] = {}
             for argument, wire in kwargs.items():
                 named[argument] = plan.named(argument).decode(wire)
-        except Exception as error:
-            if argument:
+        except Exception as error:  # noqa: BLE001 - an application's class may raise anything while it is rebuilt
+            if argument is not None:
                 carrier = plan.named(argument)
             else:
                 argument, carrier = plan.at(len(positional))
             raise UndecodableMessage(
                 f"A message for {self.name} cannot be read: argument {argument!r} does not fit"
-                f" {_spelled(carrier.annotation)}: {_told(error)}."
-            ) from error
+                f" {_spelled(carrier.annotation)}: {_told_without_values(error)}."
+            ) from _cause(error)
         return positional, named
 
     def encode_result(self, value: Any, /) -> Any:
@@ -156,7 +159,7 @@ class Codec:
         """
         try:
             return self._bound_result().encode(value)
-        except (InvalidTask, *REFUSALS) as error:
+        except Exception as error:
             raise UnserialisableResult(
                 f"The result of {self.name} cannot be kept: {_told(error)}{_where(error)}."
                 f"{_fix(error)} Annotate what the task returns, or return plain JSON values."
@@ -170,8 +173,10 @@ class Codec:
         """
         try:
             return self._bound_result().decode(value)
-        except Exception as error:
-            raise UnserialisableResult(f"A kept result of {self.name} cannot be read: {_told(error)}.") from error
+        except Exception as error:  # noqa: BLE001 - an application's class may raise anything while it is rebuilt
+            raise UnserialisableResult(
+                f"A kept result of {self.name} cannot be read: {_told_without_values(error)}."
+            ) from _cause(error)
 
     def _bound(self) -> _Plan:
         if self._plan is None:
@@ -212,17 +217,26 @@ class Codec:
 
 
 def _spelled(annotation: Any) -> str:
-    return (
-        annotation.__qualname__
-        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
-        else str(annotation)
-    )
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
 
 
 def _told(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deep, or contains itself"
     return str(error).rstrip(".")
+
+
+def _told_without_values(error: BaseException) -> str:
+    """What a worker may log: an argument can be a secret, and msgspec quotes the value that fits no enum."""
+    if isinstance(error, msgspec.ValidationError):
+        text = str(error)
+        return text if text.startswith(("Expected", "Object")) else "the value is not valid for its type"
+    return type(error).__qualname__
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """msgspec's error, whose text was told as far as it may be, ends here; that of an application's class goes on."""
+    return None if isinstance(error, msgspec.ValidationError) else error
 
 
 def _where(error: BaseException) -> str:

@@ -46,7 +46,10 @@ def check(sent: Any, arrived: Any, depth: int = 0) -> None:
     if kind is not type(arrived):
         if kind is int and type(arrived) is float and sent == arrived:
             return
-        raise Lossy(f"a {kind.__qualname__} would arrive as {type(arrived).__qualname__}")
+        raise Lossy(
+            f"a {kind.__qualname__} would arrive as {type(arrived).__qualname__}",
+            fix=f"send a {type(arrived).__qualname__}, or annotate it as {kind.__qualname__}",
+        )
     checker = _CHECKERS.get(kind)
     if checker is None:
         checker = _CHECKERS[kind] = _checker(kind)
@@ -191,6 +194,20 @@ def _set(sent: Any, arrived: Any, depth: int) -> None:
         check(member, by_value[member], depth + 1)
 
 
+def is_record(kind: type) -> bool:
+    """Whether instances have fields that their class declares."""
+    return _field_names(kind) is not None or hasattr(kind, "__pydantic_validator__") or issubclass(kind, tuple)
+
+
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    attributes = getattr(kind, "__attrs_attrs__", None)
+    return None if attributes is None else tuple(attribute.name for attribute in attributes)
+
+
 def _fields(names: tuple[str, ...]) -> Callable[[Any, Any, int], None]:
     def checker(sent: Any, arrived: Any, depth: int) -> None:
         check_depth(depth)
@@ -213,13 +230,9 @@ def _checker(kind: type) -> Callable[[Any, Any, int], None]:
     """The comparison for a type that is met for the first time."""
     if issubclass(kind, enum.Enum):
         return _same
-    if issubclass(kind, msgspec.Struct):
-        return _fields(kind.__struct_fields__)
-    if dataclasses.is_dataclass(kind):
-        return _fields(tuple(field.name for field in dataclasses.fields(kind)))
-    attributes = getattr(kind, "__attrs_attrs__", None)
-    if attributes is not None:
-        return _fields(tuple(attribute.name for attribute in attributes))
+    names = _field_names(kind)
+    if names is not None:
+        return _fields(names)
     if hasattr(kind, "__pydantic_validator__"):
         return _pydantic
     for base, checker in ((tuple, _sequence), (list, _sequence), (dict, _mapping), (set, _set), (frozenset, _set)):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from taskbridge.codec.exact import Lossy, check_depth, check_float, check_int, check_str, plain_run
+from taskbridge.codec.exact import Lossy, check_depth, check_float, check_int, check_str, is_record, plain_run
 
 
 def copy_plain(value: Any, depth: int = 0) -> Any:
@@ -30,7 +33,7 @@ def copy_plain(value: Any, depth: int = 0) -> Any:
         return list(value) if plain_run(value) else _copy_items(value, depth)
     if kind is dict:
         return _copy_entries(value, depth)
-    raise Lossy(f"JSON does not keep a {kind.__qualname__} as it is", fix=f"annotate it as {_annotation_for(value)}")
+    raise Lossy(f"JSON does not keep a value of type {kind.__qualname__} as it is", fix=_fix_for(value))
 
 
 def _copy_items(values: list[Any], depth: int) -> list[Any]:
@@ -49,7 +52,7 @@ def _copy_entries(entries: dict[Any, Any], depth: int) -> dict[str, Any]:
         if type(key) is not str:
             raise Lossy(
                 f"JSON turns a key of type {type(key).__qualname__} into a str",
-                fix=f"annotate it as dict[{_annotation_for(key)}, ...]",
+                fix=f"annotate it as dict[{type(key).__qualname__}, ...]",
             )
         try:
             check_str(key)
@@ -59,14 +62,18 @@ def _copy_entries(entries: dict[Any, Any], depth: int) -> dict[str, Any]:
     return copied
 
 
-def _annotation_for(value: object) -> str:
+def _fix_for(value: object) -> str:
     kind = type(value)
-    if kind is tuple:
-        return "tuple[...], or send a list"
-    if kind is set or kind is frozenset:
-        return f"{kind.__name__}[...], or send a list"
+    name = kind.__qualname__
+    if kind in (tuple, set, frozenset):
+        return f"annotate it as {name}[...], or send a list"
     if isinstance(value, enum.Enum):
-        return f"{kind.__qualname__}, or send its .value"
+        return f"annotate it as {name}, or send its .value"
     if hasattr(kind, "_meta") and hasattr(value, "pk"):
-        return "its key (send .pk) and load the row in the task"
-    return f"{kind.__qualname__} where it has one of the types that TaskBridge carries, or send its parts"
+        return "send its .pk and load the row in the task"
+    if isinstance(value, _CARRIED) or is_record(kind):
+        return f"annotate it as {name}"
+    return "send plain values from which the task can make it"
+
+
+_CARRIED = (bytes, bytearray, date, time, timedelta, Decimal, UUID)

@@ -7,6 +7,7 @@ import operator
 import sys
 import types
 import typing
+from collections import abc
 from typing import Annotated, Any, Union, cast
 
 import msgspec
@@ -33,7 +34,7 @@ class UnionShape(metaclass=_AcceptsAll):
         for member in cls.members:
             try:
                 return convert(wire, member, str_keys=True, dec_hook=dec_hook)
-            except (msgspec.ValidationError, ValueError, ArithmeticError):
+            except Exception:  # noqa: BLE001, S112 - a class may raise anything for what belongs to the next member
                 continue
         raise ValueError(f"no member of {cls.__qualname__} fits")
 
@@ -74,9 +75,11 @@ def _rewritten(annotation: Any) -> Any:
         return Annotated[(inner, *constraints)] if constraints else inner
     if origin in (Union, types.UnionType):
         return _union(annotation, tuple(_rewritten(member) for member in arguments))
-    if origin in _CONTAINERS and arguments:
-        inner_shapes = tuple(member if member is Ellipsis else _rewritten(member) for member in arguments)
-        return origin[inner_shapes]
+    container = _CONTAINERS.get(origin or annotation) if isinstance(origin or annotation, type) else None
+    if container is not None and origin is None:
+        return container
+    if container is not None and arguments:
+        return container[tuple(member if member is Ellipsis else _rewritten(member) for member in arguments)]
     return annotation
 
 
@@ -105,13 +108,22 @@ def _refuse_unknown_classes(info: Any, annotation: Any, seen: set[int]) -> None:
     if isinstance(info, msgspec.inspect.CustomType | msgspec.inspect.RawType):
         known = getattr(info, "cls", None)
         if not (isinstance(known, type) and (issubclass(known, UnionShape) or _is_pydantic_model(known))):
-            raise TypeError(f"{getattr(known, '__qualname__', info)} is no type that TaskBridge carries")
+            name = getattr(known, "__qualname__", type(info).__qualname__)
+            remedy = "; send the row's key and load it in the task" if hasattr(known, "_meta") else ""
+            raise TypeError(f"{name} is no type that TaskBridge carries{remedy}")
     if isinstance(info, msgspec.Struct):
         for name in info.__struct_fields__:
             _refuse_unknown_classes(getattr(info, name), annotation, seen)
     elif isinstance(info, tuple):
         for part in info:
             _refuse_unknown_classes(part, annotation, seen)
+
+
+def has_union_shape(shape: Any) -> bool:
+    """Whether some union in it is decided by trying its members."""
+    if isinstance(shape, type) and issubclass(shape, UnionShape):
+        return True
+    return any(has_union_shape(part) for part in typing.get_args(shape))
 
 
 def has_tuples(shape: Any) -> bool:
@@ -137,7 +149,14 @@ def _is_pydantic_model(kind: type) -> bool:
     return pydantic is not None and hasattr(kind, "model_validate") and issubclass(kind, pydantic.BaseModel)
 
 
-_CONTAINERS = (list, dict, tuple, set, frozenset)
+_CONTAINERS: dict[Any, Any] = {
+    **{kind: kind for kind in (list, dict, tuple, set, frozenset)},
+    **dict.fromkeys((abc.Iterable, abc.Collection, abc.Sequence, abc.MutableSequence), list),
+    **dict.fromkeys((abc.Mapping, abc.MutableMapping), dict),
+    **dict.fromkeys((abc.Set, abc.MutableSet), set),
+}
+"""What arrives for an annotation; only that may be sent."""
+
 _TUPLES = (
     msgspec.inspect.TupleType,
     msgspec.inspect.VarTupleType,

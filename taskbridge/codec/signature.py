@@ -18,8 +18,17 @@ UNANNOTATED: Any = Parameter.empty
 
 
 def parameters_of(function: Callable[..., Any], *, name: str, takes_context: bool) -> list[Parameter]:
-    """The parameters that a caller gives, in order. Raises `InvalidTask` if the context has no place."""
-    parameters = list(_signature(function).parameters.values())
+    """The parameters that a caller gives, in order.
+
+    Raises:
+        InvalidTask: the context has no place, or Python knows no signature.
+    """
+    try:
+        parameters = list(_signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise InvalidTask(
+            f"Task {name} has no signature that Python can tell: {error}. Wrap it in a function."
+        ) from error
     if not takes_context:
         return parameters
     if not parameters or parameters[0].kind in (Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD):
