@@ -1,0 +1,65 @@
+"""The real servers that a run needs: started once, shared by the rows, each station in its own empty part."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING
+
+from taskbridge.errors import ConfigurationError, ProcessFailed
+from taskbridge.services import start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from taskbridge.services import Kind, Server
+    from taskbridge_compare.drivers import Broker
+
+_KINDS: dict[Broker, Kind] = {"redis": "redis", "amqp": "rabbitmq", "postgres": "postgres"}
+
+
+class Servers:
+    """Starts what is needed; what cannot be started is known by its reason, which ends in the command that helps."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._servers: dict[Broker, Server] = {}
+        self._lock = threading.Lock()
+        self._files = 0
+        self.missing: dict[Broker, str] = {}
+
+    def start(self, brokers: Iterable[Broker]) -> None:
+        """Start these at the same time."""
+        wanted = [broker for broker in dict.fromkeys(brokers) if broker in _KINDS]
+        threads = [threading.Thread(target=self._start, args=(broker,)) for broker in wanted]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def _start(self, broker: Broker) -> None:
+        try:
+            self._servers[broker] = start(_KINDS[broker])
+        except (ConfigurationError, ProcessFailed, KeyError, OSError) as error:
+            self.missing[broker] = str(error)
+
+    def fresh_url(self, broker: Broker) -> str:
+        """An empty database, vhost or file that nobody else uses."""
+        with self._lock:
+            if broker == "sqlite":
+                self._files += 1
+                return f"sqlite:///{self._folder / f'queue-{self._files}.db'}"
+            return self._servers[broker].fresh_url()
+
+    def described(self) -> dict[str, dict[str, str]]:
+        """Version and origin of each, for the result."""
+        return {
+            broker: {"version": server.version, "origin": server.origin} for broker, server in self._servers.items()
+        }
+
+    def stop(self) -> None:
+        """End them all."""
+        for server in self._servers.values():
+            with contextlib.suppress(ProcessFailed):
+                server.stop()

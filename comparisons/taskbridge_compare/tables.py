@@ -1,0 +1,65 @@
+"""Every table is a pure function of a result's plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taskbridge_compare.checkers import BAD, GOOD
+from taskbridge_compare.experiments import EXPERIMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell: its words, whether they are good, bad or neither, and the sentence behind them."""
+
+    text: str
+    tone: str = "plain"
+    detail: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Headers and rows, ready for a terminal, a page or a comparison with another run."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def tone(outcome: str) -> str:
+    """good, bad, or neither (`mixed`, `plain`)."""
+    if outcome in GOOD:
+        return "good"
+    if outcome in BAD:
+        return "bad"
+    return "mixed" if outcome in ("failed", "none", "refused", "approximate") else "plain"
+
+
+def semantics(result: Mapping[str, Any]) -> Table:
+    """Backends and profiles against experiments."""
+    found = {(cell["backend"], cell["profile"], cell["experiment"]): cell for cell in result["cells"]}
+    asked = [name for name in EXPERIMENTS if any(cell["experiment"] == name for cell in result["cells"])]
+    rows = []
+    for row in result["rows"]:
+        cells = [Cell(row["backend"]), Cell(row["profile"])]
+        for name in asked:
+            cell = found.get((row["backend"], row["profile"], name))
+            if cell is None:
+                cells.append(Cell("unknown", "plain", "the run ended before this cell"))
+            else:
+                verdict = cell["verdict"]
+                cells.append(Cell(verdict["text"], tone(verdict["outcome"]), verdict["detail"], cell["events"]))
+        rows.append(tuple(cells))
+    titles = tuple(EXPERIMENTS[name].title for name in asked)
+    return Table("What happens", ("backend", "profile", *titles), tuple(rows))
+
+
+def not_run(result: Mapping[str, Any]) -> Table:
+    """What this machine could not run, and the command that would change it."""
+    rows = tuple((Cell(one["backend"]), Cell(one["profile"]), Cell(one["reason"])) for one in result["not_run"])
+    return Table("Not run here", ("backend", "profile", "why, and what would add it"), rows)
