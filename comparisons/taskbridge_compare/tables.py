@@ -63,3 +63,23 @@ def not_run(result: Mapping[str, Any]) -> Table:
     """What this machine could not run, and the command that would change it."""
     rows = tuple((Cell(one["backend"]), Cell(one["profile"]), Cell(one["reason"])) for one in result["not_run"])
     return Table("Not run here", ("backend", "profile", "why, and what would add it"), rows)
+
+
+def speed(result: Mapping[str, Any]) -> Table:
+    """Every number of the run: backends and profiles against what was measured."""
+    cases = list(dict.fromkeys(number["case"] for number in result["speed"]))
+    titles = {number["case"]: number["title"] for number in result["speed"]}
+    found = {(number["backend"], number["profile"], number["case"]): number for number in result["speed"]}
+    rows = []
+    for row in result["rows"]:
+        cells = [Cell(row["backend"]), Cell(row["profile"])]
+        for case in cases:
+            number = found.get((row["backend"], row["profile"], case))
+            if number is None:
+                cells.append(Cell("unknown", "plain", "the run ended before this number"))
+            else:
+                text = number["text"] + (" (noisy)" if number["noisy"] else "")
+                cells.append(Cell(text, "mixed" if number["noisy"] else "plain", number["detail"], number["samples"]))
+        rows.append((*cells, Cell(row["durability"])))
+    header = ("backend", "profile", *(titles[case] for case in cases), "durability when an enqueue returns")
+    return Table("How fast", header, tuple(rows) if cases else ())

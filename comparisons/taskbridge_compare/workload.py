@@ -83,8 +83,13 @@ def load(path: Path) -> Workload:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise WorkloadError(f"{path}: not TOML: {error}") from None
+        raise WorkloadError(f"{path}:{_toml_line(str(error))}: not TOML: {error}") from None
     return _Reader(path, text).workload(data)
+
+
+def _toml_line(message: str) -> int:
+    found = re.search(r"at line (\d+)", message)
+    return int(found[1]) if found else 1
 
 
 class _Reader:
