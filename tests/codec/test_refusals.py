@@ -155,6 +155,10 @@ def test_an_ambiguous_local_time_keeps_its_instant() -> None:
     arrived = codec.decode(codec.encode((second,), {})[0], {})[0][0]
     assert arrived.isoformat() == "2025-10-26T02:30:00+01:00"
     assert arrived.timestamp() == second.timestamp()
+    members = codec_of(set[dt.datetime])
+    assert {when.isoformat() for when in members.decode(members.encode(({second},), {})[0], {})[0][0]} == {
+        "2025-10-26T02:30:00+01:00"
+    }
 
 
 def test_an_int_for_a_float_arrives_as_the_equal_float() -> None:
