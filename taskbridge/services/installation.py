@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import shutil
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,3 +29,18 @@ class Installation:
     programs: Mapping[str, Path]
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the programs need to run from where they lie."""
+
+    root: Path | None = None
+    """The folder that can be moved as a whole, where there is one."""
+
+    def from_origin(self, origin: str) -> Self:
+        """The same programs, under another origin."""
+        return replace(self, origin=origin)
+
+    def copied_to(self, folder: Path) -> Self:
+        """A copy of the whole root in `folder`, for a user who cannot enter where it lies."""
+        assert self.root is not None
+        shutil.copytree(self.root, folder, symlinks=True)
+        programs = {name: folder / program.relative_to(self.root) for name, program in self.programs.items()}
+        environment = {name: text.replace(str(self.root), str(folder)) for name, text in self.environment.items()}
+        return replace(self, programs=programs, environment=environment, root=folder)

@@ -51,6 +51,7 @@ class PostgresServer(PrivateServer):
         identity = self.identity()
         if identity is not None:
             os.chown(self.directory, identity.uid, identity.gid)
+            self._let_in(identity)
         if not self._data.exists():
             self._initialise(identity)
         settings = {
@@ -68,6 +69,11 @@ class PostgresServer(PrivateServer):
         (self._data / "taskbridge.conf").write_text("\n".join(lines) + "\n")
         secret = f":{quote(password, safe='')}" if password is not None else ""
         self.url = f"postgresql://{_USER}{secret}@127.0.0.1:{self.port}/postgres"
+
+    def _let_in(self, identity: Identity) -> None:
+        """Root's own virtual environment or cache is often closed to others; then run a copy."""
+        if self.installation.root is not None and not identity.may_enter(self.installation.root):
+            self.installation = self.installation.copied_to(self.directory / "installation")
 
     def _initialise(self, identity: Identity | None) -> None:
         argv = [self._program("initdb"), "-D", str(self._data), "-U", _USER, "-E", "UTF8", "--locale=C", "--no-sync"]

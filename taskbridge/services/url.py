@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from taskbridge.errors import ConfigurationError, ServiceUnavailable
-from taskbridge.services import redis
+from taskbridge.services import management, postgres, rabbitmq, redis
 from taskbridge.services.server import Kind, Server
 
 if TYPE_CHECKING:
@@ -22,9 +22,21 @@ VARIABLES: Mapping[Kind, str] = {
 class GivenServer(Server):
     """A server that we did not start. Only the parts that `fresh_url` gave out are ours: `stop` empties them."""
 
-    version_of: ClassVar[Mapping[Kind, Callable[[str], str]]] = {"redis": redis.redis_version}
-    claim: ClassVar[Mapping[Kind, Callable[[str], str]]] = {"redis": redis.claim_database}
-    release: ClassVar[Mapping[Kind, Callable[[str], None]]] = {"redis": redis.release_database}
+    version_of: ClassVar[Mapping[Kind, Callable[[str], str]]] = {
+        "redis": redis.redis_version,
+        "rabbitmq": rabbitmq.rabbitmq_version,
+        "postgres": postgres.postgres_version,
+    }
+    claim: ClassVar[Mapping[Kind, Callable[[str], str]]] = {
+        "redis": redis.claim_database,
+        "rabbitmq": management.create_vhost,
+        "postgres": postgres.create_database,
+    }
+    release: ClassVar[Mapping[Kind, Callable[[str], None]]] = {
+        "redis": redis.release_database,
+        "rabbitmq": management.delete_vhost,
+        "postgres": postgres.drop_database,
+    }
 
     def __init__(self, kind: Kind, url: str, *, named_by: str) -> None:
         """Raises ServiceUnavailable if nobody answers there."""
@@ -70,7 +82,10 @@ def find(kind: Kind, url: str | None) -> GivenServer | None:
     """The server at `url`, or at the URL in this kind's environment variable; None if neither is given."""
     if url is not None:
         return GivenServer(kind, url, named_by="the given URL")
-    variable = VARIABLES[kind]
-    if in_environment := os.environ.get(variable):
-        return GivenServer(kind, in_environment, named_by=variable)
-    return None
+    in_environment = given(kind)
+    return GivenServer(kind, in_environment, named_by=VARIABLES[kind]) if in_environment else None
+
+
+def given(kind: Kind) -> str | None:
+    """The URL in this kind's environment variable."""
+    return os.environ.get(VARIABLES[kind]) or None
