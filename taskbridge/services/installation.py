@@ -31,16 +31,19 @@ class Installation:
     """What the programs need to run from where they lie."""
 
     root: Path | None = None
-    """The folder that can be moved as a whole, where there is one."""
+    """The folder below which it can be moved, where there is one."""
+    parts: tuple[str, ...] = (".",)
+    """What of the root belongs to it."""
 
     def from_origin(self, origin: str) -> Self:
         """The same programs, under another origin."""
         return replace(self, origin=origin)
 
     def copied_to(self, folder: Path) -> Self:
-        """A copy of the whole root in `folder`, for a user who cannot enter where it lies."""
+        """A copy in the new `folder`, for a user who cannot enter where it lies."""
         assert self.root is not None
-        shutil.copytree(self.root, folder, symlinks=True)
+        for part in self.parts:
+            shutil.copytree(self.root / part, folder / part, symlinks=True)
         programs = {name: folder / program.relative_to(self.root) for name, program in self.programs.items()}
         environment = {name: text.replace(str(self.root), str(folder)) for name, text in self.environment.items()}
         return replace(self, programs=programs, environment=environment, root=folder)

@@ -100,6 +100,7 @@ class PrivateServer(Server):
         self.installation = installation
         self.options = options
         self.origin = installation.origin
+        self.version = "unknown"
         self._process: Process | None = None
         self._folder = GuardedFolder(prefix=f"taskbridge-{self.kind}-", before_removal=self.before_removal)
         self.directory: Path = self._folder.path

@@ -38,9 +38,17 @@ def find(kind: Kind) -> Installation | None:
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         return None
-    for folder in sorted(Path(spec.origin).parent.glob(pattern), reverse=True):
+    package = Path(spec.origin).parent
+    for folder in sorted(package.glob(pattern), reverse=True):
         programs = {name: folder / name for name in PROGRAMS[kind]}
         if all(os.access(program, os.X_OK) for program in programs.values()):
-            origin = f"wheel {distribution} {version(distribution)}"
-            return Installation(kind=kind, origin=origin, programs=programs, root=folder.parent)
+            # Beside the package, at a distance that its programs know, lie its libraries.
+            parts = [folder.parent, package.with_name(f"{module}.libs")]
+            return Installation(
+                kind=kind,
+                origin=f"wheel {distribution} {version(distribution)}",
+                programs=programs,
+                root=package.parent,
+                parts=tuple(str(part.relative_to(package.parent)) for part in parts if part.exists()),
+            )
     return None

