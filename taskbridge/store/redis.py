@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
@@ -72,9 +72,17 @@ return 1
 
 
 def redis_client(url: str, /) -> Redis:
-    """A client that answers or fails within `SOCKET_TIMEOUT` and never repeats a command by itself."""
-    options: dict[str, Any] = {"retry": Retry(NoBackoff(), 0)}
-    return Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, **options)
+    """A client that answers or fails within `SOCKET_TIMEOUT` and never repeats a command by itself.
+
+    Connects nothing. Raises `ValueError` or `TypeError` for a URL that redis-py cannot use.
+    """
+    client: Any = Redis.from_url(
+        url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0)
+    )
+    pool = client.connection_pool
+    # An unknown option in the URL would come to light at the first command only.
+    pool.connection_class(**pool.connection_kwargs)
+    return cast("Redis", client)
 
 
 class RedisResultStore:
