@@ -40,7 +40,8 @@ SQLITE: Final = Dialect(
 POSTGRESQL: Final = Dialect(
     name="postgresql",
     placeholder="%s",
-    table_exists="SELECT 1 WHERE to_regclass(?) IS NOT NULL",
+    # Not to_regclass(): a session that has asked before the lock was free would be told what it remembers.
+    table_exists="SELECT 1 FROM pg_class WHERE relname = ? AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)",
     lock_schema="SELECT pg_advisory_xact_lock(7386251903)",
     skip_locked="FOR UPDATE SKIP LOCKED",
 )

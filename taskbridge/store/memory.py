@@ -76,7 +76,9 @@ def _merged(was: Columns, new: Columns, transition: Transition) -> Columns:
         "started_at": _first(was["started_at"], new["started_at"]),
         "last_attempted_at": _first(new["last_attempted_at"], was["last_attempted_at"]),
         "finished_at": new["finished_at"],
-        "run_after": new["run_after"] if isinstance(transition, Retrying) else was["run_after"],
+        "run_after": new["run_after"]
+        if isinstance(transition, Retrying)
+        else _first(was["run_after"], new["run_after"]),
         "value": new["value"],
         "errors": errors,
         "expires_at": new["expires_at"],

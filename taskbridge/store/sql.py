@@ -147,7 +147,7 @@ def _on_conflict(kind: type[Transition]) -> str:
             started_at = COALESCE(r.started_at, excluded.started_at),
             last_attempted_at = COALESCE(excluded.last_attempted_at, r.last_attempted_at),
             finished_at = excluded.finished_at,
-            run_after = {"excluded" if kind is Retrying else "r"}.run_after,
+            run_after = {"excluded.run_after" if kind is Retrying else "COALESCE(r.run_after, excluded.run_after)"},
             value = excluded.value,
             errors = {errors},
             expires_at = excluded.expires_at

@@ -1,0 +1,141 @@
+"""What the writing processes of the concurrency tests do; each starts afresh, with no state of the test's process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from taskbridge.store import (
+    Failed,
+    NewRecord,
+    ResultStore,
+    Retrying,
+    Started,
+    Succeeded,
+    TaskError,
+    open_store,
+)
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+BLOB = "x" * 20_000
+EACH = 25
+
+
+def job(job_id: str) -> NewRecord:
+    return NewRecord(id=job_id, task="shop.receipt", queue_name="default", backend="default")
+
+
+def live(store: ResultStore, job_id: str, value: object) -> None:
+    """A whole life of one job."""
+    now = datetime.now(UTC)
+    error = TaskError(attempt=1, at=now, exception_class_path="builtins.OSError", message="no", traceback="no")
+    store.queued([job(job_id)])
+    store.record(job(job_id), Started(attempt=1, at=now))
+    store.record(job(job_id), Retrying(error=error, run_after=now))
+    store.record(job(job_id), Started(attempt=2, at=now))
+    store.record(job(job_id), Succeeded(attempt=2, at=datetime.now(UTC), value=value))
+
+
+def lives(url: str, barrier: Barrier, number: int) -> None:
+    """Lives of jobs of its own, and of one that all writers share."""
+    store = open_store(url)
+    barrier.wait(timeout=30)
+    for index in range(EACH):
+        live(store, f"own-{number}-{index}", index)
+        live(store, "shared", number)
+    store.close()
+
+
+def fail_again_and_again(url: str, barrier: Barrier, number: int) -> None:
+    """Errors of one job that all writers share, none like another."""
+    store = open_store(url)
+    barrier.wait(timeout=30)
+    for index in range(EACH):
+        error = TaskError(
+            attempt=1,
+            at=datetime.now(UTC),
+            exception_class_path="builtins.OSError",
+            message=f"{number}-{index}",
+            traceback="",
+        )
+        store.record(job("shared"), Retrying(error=error, run_after=error.at))
+    store.close()
+
+
+def queue_the_same(url: str, barrier: Barrier, number: int) -> None:
+    """The same many ids as all other writers, in another order."""
+    store = open_store(url)
+    ids = [f"same-{index}" for index in range(200)]
+    barrier.wait(timeout=30)
+    for _ in range(4):
+        store.queued([job(each) for each in (ids if number % 2 else reversed(ids))])
+        store.forget(ids if number % 2 else ids[::-1])
+    store.queued([job(each) for each in ids])
+    store.close()
+
+
+def open_for_the_first_time(url: str, barrier: Barrier, number: int) -> None:
+    barrier.wait(timeout=30)
+    store = open_store(url)
+    store.queued([job(f"first-{number}")])
+    store.close()
+
+
+def write_until_killed(url: str, acknowledged: int) -> None:
+    """Says on the descriptor which job is recorded for good, one line each, until somebody kills it."""
+    store = open_store(url)
+    round_number = 0
+    while True:
+        round_number += 1
+        batch = [job(f"{os.getpid()}-{round_number}-{index}") for index in range(20)]
+        store.queued(batch)
+        os.write(acknowledged, f"queued {round_number}\n".encode())
+        for each in batch:
+            now = datetime.now(UTC)
+            store.record(each, Started(attempt=1, at=now))
+            if each.id.endswith("7"):
+                error = TaskError(attempt=1, at=now, exception_class_path="e", message=BLOB, traceback=BLOB)
+                store.record(each, Failed(error=error))
+            else:
+                store.record(each, Succeeded(attempt=1, at=now, value=BLOB))
+            os.write(acknowledged, f"ended {each.id}\n".encode())
+
+
+def fork_and_write(url: str) -> None:
+    """Uses a store on both sides of `os.fork()`, from threads too, and fails if any side fails."""
+    store = open_store(url)
+    live(store, "before", 0)
+    children = []
+    for number in range(3):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                _write_from_threads(store, f"child-{number}")
+                store.close()
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    for index in range(EACH):
+        live(store, f"parent-{index}", index)
+    for child in children:
+        assert os.waitpid(child, 0)[1] == 0
+    live(store, "after", 0)
+    for name in [f"child-{number}-{thread}" for number in range(3) for thread in range(4)]:
+        record = store.read(name)
+        assert record is not None
+        assert record.value == name
+    store.close()
+
+
+def _write_from_threads(store: ResultStore, name: str) -> None:
+    threads = [threading.Thread(target=live, args=(store, f"{name}-{index}", f"{name}-{index}")) for index in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
