@@ -82,6 +82,8 @@ def show(plain: Mapping[str, Any]) -> None:
     """The summary on standard output."""
     out = console(sys.stdout)
     out.print(rich_table(tables.semantics(plain)))
+    if plain["speed"]:
+        out.print(rich_table(tables.speed(plain)))
     if plain["not_run"]:
         out.print(rich_table(tables.not_run(plain)))
     out.print(Text(f"{plain['command']}: {plain.get('seconds', 0):g} s, watched {plain['window_seconds']:g} s a cell"))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskbridge_compare.results import Result
 
 _STYLES = {"good": "green", "bad": "bold red", "mixed": "yellow", "plain": "dim"}
-_WIDTH = 200
+_WIDTH = 240
 _SIGNS = {"good": "+", "bad": "!", "mixed": "~", "plain": " "}
 
 

@@ -48,7 +48,8 @@ def append(file: int, event: str, key: str, extra: dict[str, object]) -> None:
 def attempt(function: Callable[..., Any], job: dict[str, Any]) -> Any:
     """Run one attempt of a job: its function, then `hold` more seconds of Python bytecode, all between ledger lines."""
     key = job["key"]
-    record("start", key, task=function.__name__, parent=os.getppid())
+    intended = {"intended_ns": job["intended_ns"]} if "intended_ns" in job else {}
+    record("start", key, task=function.__name__, parent=os.getppid(), **intended)
     try:
         result = function(**job["arguments"])
         if inspect.iscoroutine(result):

@@ -20,6 +20,7 @@ from taskbridge_compare.faults.proxy import CuttingProxy
 from taskbridge_compare.ledger import Interrupted, NotSeen
 from taskbridge_compare.results import Result, machine, now, versions
 from taskbridge_compare.servers import Servers
+from taskbridge_compare.speed.course import DEFAULT, FULL, QUICK, SpeedCourse
 from taskbridge_compare.station import Refused, Station, StationError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskbridge_compare.drivers import Driver
+    from taskbridge_compare.speed.number import Number
     from taskbridge_compare.workload import Workload
 
 CourseName = Literal["faults", "steady"]
@@ -226,7 +228,24 @@ class Run:
     # Speed.
 
     def _speed(self, drivers: Sequence[Driver], servers: Servers, folder: Path) -> None:
-        """Filled in by `taskbridge_compare.speed`."""
+        sizes = {"quick": QUICK, "default": DEFAULT, "full": FULL}[self.plan.mode]
+        for backend in dict.fromkeys(driver.backend for driver in drivers):
+            course = SpeedCourse(
+                drivers=[driver for driver in drivers if driver.backend == backend],
+                workload=self.plan.workload,
+                servers=servers,
+                folder=folder,
+                sizes=sizes,
+                stopping=self.stopping,
+                tell=self._number,
+            )
+            course.run()
+
+    def _number(self, number: Number) -> None:
+        with self._lock:
+            self.result.speed.append(number.plain())
+            self.result.samples[number.reference] = number.samples
+            self.tell("number", number.plain())
 
 
 def _trim(event: dict[str, Any]) -> dict[str, Any]:

@@ -153,6 +153,12 @@ class Station:
         reply: dict[str, Any] = json.loads(line)
         return reply
 
+    def check(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """The reply, unless it is an error of the application: then StationError."""
+        if "error" in reply:
+            raise StationError(f"{self.driver.backend}: {reply['error']}: {reply['message']}")
+        return reply
+
     def enqueue(self, task: WorkloadTask | str, key: str, *, hold: float = 0.0, **options: Any) -> str:
         """Enqueue one job, recording the attempt and its outcome; its native id. Raises Refused."""
         name, arguments = (task, {}) if isinstance(task, str) else (task.name, dict(task.arguments))

@@ -97,9 +97,11 @@ def draw(cell: Mapping[str, Any], plain_events: Sequence[Mapping[str, Any]]) -> 
     parts.append(f'<line class="fault" x1="{x(0)}" x2="{x(0)}" y1="8" y2="{height - 16}"/>')
     parts.append(f'<text class="fault" x="{x(0) + 4}" y="13">{escape(_fault_words(events, victim))}</text>')
     step = 5 if last <= 60 else 60
-    for second in range(0, int(last) + 1, step):
-        parts.append(f'<text class="axis" x="{x(second)}" y="{height - 3}">{second} s</text>')
-    return "".join([*parts, "</svg>"])
+    axis = [
+        f'<text class="axis" x="{x(second)}" y="{height - 3}">{second} s</text>'
+        for second in range(0, int(last) + 1, step)
+    ]
+    return "".join([*parts, *axis, "</svg>"])
 
 
 def _fault_words(events: Sequence[Event], victim: str) -> str:

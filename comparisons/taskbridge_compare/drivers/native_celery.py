@@ -110,7 +110,8 @@ class NativeCelery:
             for task in workload.tasks
         )
         priorities = {"low": 1, "normal": 5, "high": 9} if amqp else {"low": 9, "normal": 5, "high": 0}
-        concurrency = () if slots is None else ("--concurrency", str(slots))
+        # One process either way, so that every engine has the same number of processes to run tasks in.
+        concurrency = ("--concurrency", str(slots or 1))
         return Application(
             files={"app.py": head + tasks + _TAIL.format(priorities=priorities)},
             worker=(sys.executable, "-m", "celery", "-A", "app", "worker", "--loglevel=INFO", *concurrency),

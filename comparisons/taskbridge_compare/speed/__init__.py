@@ -1,0 +1,1 @@
+"""How fast: measured alone, after all else, native and TaskBridge interleaved in one run."""

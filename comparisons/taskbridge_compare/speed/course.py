@@ -1,0 +1,142 @@
+"""All numbers of one backend: its profiles side by side, nothing else running."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taskbridge_compare.ledger import NotSeen
+from taskbridge_compare.speed import anchor, enqueue, worker
+from taskbridge_compare.speed.number import Number, unmeasured
+from taskbridge_compare.speed.statistics import is_noisy
+from taskbridge_compare.station import Refused, Station, StationError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from taskbridge_compare.drivers import Driver
+    from taskbridge_compare.servers import Servers
+    from taskbridge_compare.workload import Workload
+
+_LATENCY_RATE = 20.0
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much to measure; `latency` and `wakes` are numbers of jobs, 0 to leave it out."""
+
+    single_rounds: int
+    bulk_rounds: int
+    drained: int
+    latency: int
+    wakes: int
+    anchored: int
+
+
+QUICK = Sizes(single_rounds=5, bulk_rounds=0, drained=60, latency=0, wakes=0, anchored=100)
+DEFAULT = Sizes(single_rounds=9, bulk_rounds=2, drained=200, latency=40, wakes=2, anchored=300)
+FULL = Sizes(single_rounds=21, bulk_rounds=7, drained=2000, latency=600, wakes=10, anchored=2000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeedCourse:
+    """One backend's speed, in all profiles that are given (the first is what ratios are to)."""
+
+    drivers: Sequence[Driver]
+    workload: Workload
+    servers: Servers
+    folder: Path
+    sizes: Sizes
+    stopping: threading.Event
+    tell: Callable[[Number], None]
+
+    def run(self) -> None:
+        """Measure all of it; what fails is told as a number that says why."""
+        self._enqueue()
+        for driver in self.drivers:
+            for case, title, why in self._work(driver):
+                self.tell(unmeasured(driver.backend, driver.profile, case, title, why))
+
+    def _station(self, driver: Driver, name: str) -> Station:
+        return Station(
+            driver,
+            self.workload,
+            folder=self.folder / f"{driver.backend}-{driver.profile}-speed-{name}",
+            url=self.servers.fresh_url(driver.broker),
+            slots=None,
+            stopping=self.stopping,
+        )
+
+    def _enqueue(self) -> None:
+        broker = self.drivers[0].broker
+        raw = anchor.measure(broker, self.servers.fresh_url(broker), self.sizes.anchored)
+        middle = statistics.median(raw) * 1e6
+        for driver in self.drivers:
+            self.tell(
+                Number(
+                    backend=driver.backend,
+                    profile=driver.profile,
+                    case="anchor",
+                    title="raw broker write",
+                    value=middle,
+                    unit="us",
+                    text=f"{middle:.0f} µs",
+                    detail=f"median of {len(raw)}: {anchor.OPERATIONS[broker]}",
+                    noisy=is_noisy(raw),
+                    samples=raw,
+                )
+            )
+        sizes = [
+            enqueue.Size(
+                case="enqueue_1", title="enqueue, a job", count=30, rounds=self.sizes.single_rounds, bulk=False
+            )
+        ]
+        if self.sizes.bulk_rounds:
+            rounds = self.sizes.bulk_rounds
+            sizes.append(
+                enqueue.Size(case="enqueue_1000", title="of 1,000 at once, a job", count=1000, rounds=rounds, bulk=True)
+            )
+        stations: list[Station] = []
+        try:
+            stations += [self._station(driver, "enqueue") for driver in self.drivers]
+            for size in sizes:
+                for number in enqueue.measure(stations, size):
+                    self.tell(number)
+        except (StationError, Refused, OSError) as error:
+            for driver in self.drivers:
+                for size in sizes:
+                    self.tell(unmeasured(driver.backend, driver.profile, size.case, size.title, f"failed: {error}"))
+        finally:
+            for station in stations:
+                station.close()
+
+    def _work(self, driver: Driver) -> Iterator[tuple[str, str, str]]:
+        left = {"drain": "drain of no-ops", "startup": "start to first task", "memory": "memory (PSS)"}
+        left["commands"] = worker.COMMANDS_TITLE
+        if self.sizes.latency:
+            left["latency"] = "latency p50 / p95 / p99"
+        if self.sizes.wakes:
+            left["idle_wake"] = "idle wake"
+        station: Station | None = None
+        try:
+            station = self._station(driver, "worker")
+            for number in worker.drain(station, self.sizes.drained):
+                self._told(number, left)
+            if self.sizes.latency:
+                number = worker.latency(station, rate=_LATENCY_RATE, count=self.sizes.latency, seed=_SEED)
+                self._told(number, left)
+            if self.sizes.wakes:
+                self._told(worker.idle_wake(station, times=self.sizes.wakes, seed=_SEED), left)
+        except (StationError, Refused, NotSeen, OSError, ValueError) as error:
+            yield from ((case, title, f"failed: {error}") for case, title in left.items())
+        finally:
+            if station is not None:
+                station.close()
+
+    def _told(self, number: Number, left: dict[str, str]) -> None:
+        left.pop(number.case)
+        self.tell(number)

@@ -1,0 +1,178 @@
+"""What a worker does: start, drain a backlog, answer single jobs; and what it takes to sit there."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+
+from taskbridge_compare.speed import counting
+from taskbridge_compare.speed.number import Number, unmeasured
+from taskbridge_compare.speed.statistics import percentile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskbridge_compare.ledger import Event
+    from taskbridge_compare.station import Station
+
+_DRAIN_SECONDS = 60.0
+_KEY = "speed.drain"
+COMMANDS_TITLE = "broker commands a job"
+
+
+def drain(station: Station, count: int) -> Iterator[Number]:
+    """Start a worker on a backlog of no-ops: start to first task, drain rate, memory, commands."""
+    task = station.workload.of_role("short")
+    job = {"key": _KEY, "arguments": dict(task.arguments)}
+    before = counting.commands(station.driver.broker, station.url)
+    request = {"verb": "measure", "task": task.name, "job": job, "count": count, "rounds": 1}
+    station.check(station.request(request, seconds=120))
+    between = counting.commands(station.driver.broker, station.url)
+    station.start_worker()
+    begun = next(event.at for event in station.ledger.events() if event.kind == "worker")
+    done: list[Event] = []
+
+    def enough(event: Event) -> bool:
+        done.extend([event] if (event.kind, event.key) == ("end", _KEY) else [])
+        return len(done) >= count
+
+    station.ledger.wait_for(enough, _DRAIN_SECONDS, what=f"{count} jobs drained")
+    after = counting.commands(station.driver.broker, station.url)
+    starts = [event.at for event in station.ledger.events() if (event.kind, event.key) == ("start", _KEY)]
+    backend, profile = station.driver.backend, station.driver.profile
+    ends = sorted(event.at for event in done)
+    low, high = int(count * 0.1), int(count * 0.95)
+    rate = (high - low) / (ends[high - 1] - ends[low - 1])
+    yield Number(
+        backend=backend,
+        profile=profile,
+        case="drain",
+        title="drain of no-ops",
+        value=rate,
+        unit="jobs/s",
+        text=f"{rate:.0f}/s",
+        detail=f"{count} jobs, between the 10th and 95th percentile of completion; one process",
+        noisy=False,
+        samples=[round(end - ends[0], 6) for end in ends],
+    )
+    first = starts[0] - begun
+    yield Number(
+        backend=backend,
+        profile=profile,
+        case="startup",
+        title="start to first task",
+        value=first,
+        unit="s",
+        text=f"{first:.2f} s",
+        detail="from starting the command to the first line of a waiting job",
+        samples=[first],
+    )
+    yield _memory(station)
+    if before is None or between is None or after is None:
+        why = {"sqlite": "no server to ask", "amqp": "RabbitMQ does not count them", "postgres": "not counted"}
+        yield unmeasured(backend, profile, "commands", COMMANDS_TITLE, why[station.driver.broker])
+        return
+    sent, worked = counting.difference(before, between), counting.difference(between, after)
+    per_job = sum(sent.values()) / count, sum(worked.values()) / count
+    yield Number(
+        backend=backend,
+        profile=profile,
+        case="commands",
+        title=COMMANDS_TITLE,
+        value=per_job[0],
+        unit="commands",
+        text=f"{per_job[0]:.1f} + {per_job[1]:.1f}",
+        detail=f"enqueue: {counting.shown(sent, count)}; worker, its start included: {counting.shown(worked, count)}",
+        samples={"enqueue": sent, "worker": worked, "jobs": count},
+    )
+
+
+def _memory(station: Station) -> Number:
+    assert station.worker is not None
+    sizes = []
+    for process in station.worker.tree():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            info = process.memory_full_info()
+            sizes.append({"rss": info.rss, "pss": getattr(info, "pss", info.uss)})
+    pss, rss = (sum(size[kind] for size in sizes) / 1e6 for kind in ("pss", "rss"))
+    return Number(
+        backend=station.driver.backend,
+        profile=station.driver.profile,
+        case="memory",
+        title="memory (PSS)",
+        value=pss,
+        unit="MB",
+        text=f"{pss:.0f} MB",
+        detail=f"after the drain; RSS {rss:.0f} MB, {len(sizes)} processes",
+        samples=sizes,
+    )
+
+
+def latency(station: Station, *, rate: float, count: int, seed: int) -> Number:
+    """Open loop: jobs are sent at times that were fixed before; the wait counts from the intended time."""
+    task = station.workload.of_role("short")
+    chance = random.Random(seed)  # noqa: S311 - an arrival schedule, the same for each profile
+    offsets, at = [], 0.0
+    for _ in range(count):
+        at += chance.expovariate(rate)
+        offsets.append(at)
+    key = station.key("speed.latency")
+    job = {"key": key, "arguments": dict(task.arguments)}
+    request = {"verb": "schedule", "task": task.name, "job": job, "offsets": offsets}
+    late = station.check(station.request(request, seconds=offsets[-1] + 60))["late"]
+    samples = _waits(station, key, count)
+    p50, p95, p99 = (percentile(samples, rank) * 1e3 for rank in (50, 95, 99))
+    return Number(
+        backend=station.driver.backend,
+        profile=station.driver.profile,
+        case="latency",
+        title="latency p50 / p95 / p99",
+        value=p50,
+        unit="ms",
+        text=f"{p50:.1f} / {p95:.1f} / {p99:.1f} ms",
+        detail=f"open loop, Poisson, {rate:g}/s, {count} jobs; largest delay of the sender {max(late) * 1e3:.1f} ms",
+        samples=samples,
+    )
+
+
+def idle_wake(station: Station, *, times: int, seed: int) -> Number:
+    """One job after seconds of nothing, at jittered times, so that no poll is met by rhythm."""
+    chance = random.Random(seed)  # noqa: S311 - jitter
+    task = station.workload.of_role("short")
+    samples = []
+    for _ in range(times):
+        station.ledger.pause(2.0 + chance.random())
+        key = station.key("speed.wake")
+        job = {"key": key, "arguments": dict(task.arguments)}
+        station.check(station.request({"verb": "schedule", "task": task.name, "job": job, "offsets": [0.0]}))
+        samples += _waits(station, key, 1)
+    middle = statistics.median(samples) * 1e3
+    return Number(
+        backend=station.driver.backend,
+        profile=station.driver.profile,
+        case="idle_wake",
+        title="idle wake",
+        value=middle,
+        unit="ms",
+        text=f"{middle:.0f} ms",
+        detail=f"median of {times} single jobs, each after 2 to 3 s of nothing; largest {max(samples) * 1e3:.0f} ms",
+        samples=samples,
+    )
+
+
+def _waits(station: Station, key: str, count: int) -> list[float]:
+    until = time.monotonic() + _DRAIN_SECONDS
+    while True:
+        found = [
+            event.at - event.extra["intended_ns"] / 1e9
+            for event in station.ledger.events()
+            if event.kind == "start" and event.key.startswith(key)
+        ]
+        if len(found) >= count or time.monotonic() > until:
+            return found
+        station.ledger.pause(0.05)
