@@ -12,8 +12,8 @@ from uuid import UUID
 
 from msgspec import convert, to_builtins
 
-from taskbridge.codec import exact
-from taskbridge.codec.exact import Lossy
+from taskbridge.codec import exact, limits
+from taskbridge.codec.limits import Lossy
 from taskbridge.codec.plain import copy_plain
 from taskbridge.codec.shape import UnionShape, dec_hook, enc_hook, has_tuples, has_union_shape, shape_of
 from taskbridge.codec.signature import UNANNOTATED
@@ -117,14 +117,14 @@ def _unexpected(kind: type, value: Any) -> Lossy:
 def _encode_int(value: Any) -> Any:
     if type(value) is not int:
         raise _unexpected(int, value)
-    exact.check_int(value)
+    limits.check_int(value)
     return value
 
 
 def _encode_str(value: Any) -> Any:
     if type(value) is not str:
         raise _unexpected(str, value)
-    exact.check_str(value)
+    limits.check_str(value)
     return value
 
 
@@ -139,14 +139,14 @@ def _encode_float(value: Any) -> Any:
         return widened
     if type(value) is not float:
         raise _unexpected(float, value)
-    exact.check_float(value)
+    limits.check_float(value)
     return value
 
 
 def _encode_datetime(value: Any) -> Any:
     if type(value) is not datetime:
         raise _unexpected(datetime, value)
-    exact.check_zone(value)
+    limits.check_zone(value)
     return to_builtins(value)
 
 

@@ -7,52 +7,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from taskbridge.codec.carrier import Carrier, carrier_for
-from taskbridge.codec.exact import Lossy, check_str
-from taskbridge.codec.signature import UNANNOTATED, Parameter, header, parameters_of, resolve, return_annotation
+from taskbridge.codec.limits import Lossy, check_str
+from taskbridge.codec.plan import Plan
+from taskbridge.codec.signature import UNANNOTATED, parameters_of, resolve, return_annotation
 from taskbridge.errors import InvalidArguments, InvalidTask, UndecodableMessage, UnserialisableResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-class _Plan:
-    """What is known once the annotations are resolved."""
-
-    __slots__ = ("check", "extra_keyword", "extra_positional", "keyword", "names", "positional")
-
-    def __init__(self, parameters: list[Parameter], carriers: dict[str, Carrier], *, name: str) -> None:
-        self.check = header(parameters, name=name)
-        self.names: list[str] = []
-        self.positional: list[Carrier] = []
-        self.keyword: dict[str, Carrier] = {}
-        self.extra_positional: tuple[str, Carrier] | None = None
-        self.extra_keyword: Carrier | None = None
-        for parameter in parameters:
-            carrier = carriers[parameter.name]
-            if parameter.kind is Parameter.VAR_POSITIONAL:
-                self.extra_positional = parameter.name, carrier
-            elif parameter.kind is Parameter.VAR_KEYWORD:
-                self.extra_keyword = carrier
-            else:
-                if parameter.kind is not Parameter.KEYWORD_ONLY:
-                    self.names.append(parameter.name)
-                    self.positional.append(carrier)
-                if parameter.kind is not Parameter.POSITIONAL_ONLY:
-                    self.keyword[parameter.name] = carrier
-
-    def at(self, index: int) -> tuple[str, Carrier]:
-        """The name and carrier of a positional argument that passed `check`."""
-        if index < len(self.positional):
-            return self.names[index], self.positional[index]
-        assert self.extra_positional is not None
-        name, carrier = self.extra_positional
-        return f"*{name}[{index - len(self.positional)}]", carrier
-
-    def named(self, name: str) -> Carrier:
-        """The carrier of a keyword argument that passed `check`."""
-        carrier = self.keyword.get(name, self.extra_keyword)
-        assert carrier is not None
-        return carrier
+_CARRIED = (
+    "Carried are None, bool, int, float, str, bytes, Decimal, UUID, date, time, datetime, timedelta, Enum (of str or of"
+    " int values), Literal, dataclass, NamedTuple, TypedDict, classes of attrs, msgspec and pydantic, and list, tuple,"
+    " set, frozenset, dict and unions of these, each named where the task's module can see it when it runs."
+)
 
 
 class Codec:
@@ -72,7 +40,7 @@ class Codec:
         self.name = name
         self._function = function
         self._takes_context = takes_context
-        self._plan: _Plan | None = None
+        self._plan: Plan | None = None
         self._result: Carrier | None = None
 
     def compile(self, *, result: bool = False) -> None:
@@ -178,14 +146,14 @@ class Codec:
                 f"A kept result of {self.name} cannot be read: {_told_without_values(error)}."
             ) from _cause(error)
 
-    def _bound(self) -> _Plan:
+    def _bound(self) -> Plan:
         if self._plan is None:
             parameters = parameters_of(self._function, name=self.name, takes_context=self._takes_context)
             carriers = {
                 parameter.name: self._carrier(f"parameter {parameter.name!r}", parameter.annotation)
                 for parameter in parameters
             }
-            self._plan = _Plan(parameters, carriers, name=self.name)
+            self._plan = Plan(parameters, carriers, name=self.name)
         return self._plan
 
     def _bound_result(self) -> Carrier:
@@ -201,7 +169,7 @@ class Codec:
         except Exception as error:
             raise InvalidTask(
                 f"Task {self.name}: {subject} is annotated as {_spelled(annotation)}, which cannot be carried: {error}."
-                " Use a type that TaskBridge carries (see the page on arguments), importable where the task is defined."
+                f" {_CARRIED}"
             ) from error
 
     def _refusal(self, argument: str, carrier: Carrier, error: BaseException) -> str:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from taskbridge.codec.exact import Lossy, check_depth, check_float, check_int, check_str, is_record, plain_run
+from taskbridge.codec.exact import is_record, plain_run
+from taskbridge.codec.limits import Lossy, check_depth, check_float, check_int, check_str
 
 
 def copy_plain(value: Any, depth: int = 0) -> Any:

@@ -66,6 +66,8 @@ def shape_of(annotation: Any) -> Any:
 def _rewritten(annotation: Any) -> Any:
     if isinstance(annotation, typing.NewType):
         return _rewritten(annotation.__supertype__)
+    if sys.version_info >= (3, 12) and isinstance(annotation, typing.TypeAliasType):
+        return _rewritten(annotation.__value__)
     if annotation is object:
         return Any
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)

@@ -79,6 +79,11 @@ def test_a_wrong_value_is_refused_with_the_argument_named(
             CODEC.decode(list(args), kwargs)
 
 
+def test_a_keyword_that_cannot_be_written_is_refused() -> None:
+    with pytest.raises(InvalidArguments, match="lone surrogates"):
+        CODEC.encode((1, "ann"), {"\ud800": "x"})
+
+
 def test_the_context_is_no_part_of_the_call() -> None:
     def with_context(context: Unimportable, number: int) -> None: ...  # type: ignore[name-defined]  # noqa: F821 - like a name under TYPE_CHECKING
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
+from types import GenericAlias
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -147,6 +148,13 @@ def test_a_value_that_arrives_unchanged_passes_whatever_else_the_annotation_allo
     arrived = codec.decode(through_json(codec.encode((value,), {})[0]), {})[0][0]
     assert arrived == value
     assert type(arrived) is type(value)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type X = ...` came with Python 3.12")
+def test_a_type_alias_is_what_it_stands_for() -> None:
+    module: dict[str, Any] = {"dt": dt}
+    exec("type Alias = dt.datetime | str", module)
+    assert codec_of(GenericAlias(list, module["Alias"])).encode((["tomorrow"],), {}) == ([["tomorrow"]], {})
 
 
 def test_an_ambiguous_local_time_keeps_its_instant() -> None:
