@@ -1,7 +1,8 @@
 """Job id, task and attempt on every log record of an attempt, whoever logs it.
 
-Records get the attributes `job_id`, `task_name` and `attempt` (None outside an attempt) through the record factory, so
-that no handler, formatter or level of the application is touched.
+Records get the attributes `taskbridge_job`, `taskbridge_task` and `taskbridge_attempt` (None outside an attempt) through
+the record factory, so that no handler, formatter or level of the application is touched. They have a prefix because
+`logging` raises where an `extra` has a name that a record has already, and RQ logs each failure with `job_id`.
 """
 
 from __future__ import annotations
@@ -41,9 +42,9 @@ def install_record_factory() -> None:
     def with_attempt(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = factory(*args, **kwargs)
         attempt = current.get()
-        record.job_id = attempt and attempt.message.id
-        record.task_name = attempt and attempt.task.name
-        record.attempt = attempt and attempt.number
+        record.taskbridge_job = attempt and attempt.message.id
+        record.taskbridge_task = attempt and attempt.task.name
+        record.taskbridge_attempt = attempt and attempt.number
         return record
 
     with_attempt.is_taskbridge = True  # type: ignore[attr-defined]  # a mark on a function

@@ -1,0 +1,157 @@
+"""RQ on Redis.
+
+Queues: one `rq worker` each, and one more for each further attempt at a time. A worker of several queues loses jobs.
+Switched off: RQ's time limit of 180 s, its retries and its results, which TaskBridge owns; callbacks and webhooks.
+Settled: a retry is RQ's own, which the job asks for by its return value; an exhausted job raises its last error.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import rq.job
+from rq import Queue
+from rq.registry import ScheduledJobRegistry
+from rq.serializers import JSONSerializer, PickleSerializer
+
+from taskbridge.backend import Backend, WorkerOptions
+from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
+from taskbridge.capability import Capabilities, emulated, native, refused
+from taskbridge.errors import ConfigurationError
+from taskbridge.process import Command
+from taskbridge.store import open_store
+from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
+from taskbridge_rq.connection import for_enqueuing, worker_url
+from taskbridge_rq.job import Job
+from taskbridge_rq.wire import to_native
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis import Redis
+    from rq.serializers import Serializer
+
+    from taskbridge.backend import Run
+    from taskbridge.message import Message
+    from taskbridge.registry import Registry
+    from taskbridge.settings import BackendURL
+    from taskbridge.store import ResultStore
+
+
+def record() -> Capabilities:
+    """What RQ does, and what TaskBridge adds."""
+    return Capabilities(
+        at_least_once=refused(
+            "RQ files a job whose worker died under its failed jobs and does not run it again. Use a backend that "
+            "acknowledges after the run, such as celery+amqp or dramatiq+amqp."
+        ),
+        at_most_once=native("a job leaves its queue before it runs, and one whose worker died is failed, not run"),
+        retry=emulated(Retries, cost="the job goes through RQ's schedule, which is looked at each second"),
+        timeout=emulated(Deadline, cost="a timer for each attempt with a limit; RQ kills its process a minute later"),
+        prompt_timeout=native("an attempt is its process's main thread, where a signal interrupts a blocking call"),
+        expires=emulated(Expiry, cost="a comparison before each attempt"),
+        run_after=native("RQ's schedule, which is looked at each second"),
+        priority=refused(
+            "an RQ queue has no order but age. Name a queue for urgent jobs, which its own workers serve: "
+            "queue_name='urgent'."
+        ),
+        result=emulated(Results, cost="three writes a job to the store"),
+        context=native("one string in the job's meta"),
+    )
+
+
+class RQBackend(Backend):
+    """RQ, configured by a URL or around the application's own Redis connection."""
+
+    engine: ClassVar[str] = "rq"
+    brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss")
+    url_options: ClassVar[Mapping[str, str]] = {"serializer": "json, or pickle to talk with a legacy RQ"}
+    wire_names: ClassVar[Literal["name", "module path"]] = "module path"
+    capabilities: Capabilities
+    job_class: type[Job]
+    """The job class of the worker; set by `serve`."""
+
+    def __init__(
+        self,
+        url: BackendURL | None = None,
+        *,
+        connection: Redis | None = None,
+        serializer: Literal["json", "pickle"] = "json",
+        queues: Sequence[str] = ("default",),
+    ) -> None:
+        if url is not None and connection is None:
+            serializer = url.choice("serializer", ("json", "pickle"), "json")  # type: ignore[assignment]  # one of these two
+            self._connection = producer_client(url)
+            self._server_url = redis_url(url)
+        elif connection is not None and url is None:
+            self._connection = for_enqueuing(connection)
+            self._server_url = ""
+        else:
+            raise ConfigurationError("RQBackend needs either a URL or a Redis connection of yours.")
+        self._label = str(url or "the Redis connection of yours")
+        self._queues = tuple(queues)
+        self._is_pickle = serializer == "pickle"
+        self._serializer: Serializer = PickleSerializer if self._is_pickle else JSONSerializer
+        self.capabilities = record()
+
+    def enqueue(self, messages: Sequence[Message], /) -> None:
+        """Raises `EnqueueError` after at most 5 s for connecting and 5 s for the answer; all jobs are taken or none."""
+        now = datetime.now(UTC)
+        queues: dict[str, list[Message]] = {}
+        for message in messages:
+            queues.setdefault(message.queue_name, []).append(message)
+        pipe = self._connection.pipeline()
+        for queue_name, batch in queues.items():
+            key = Queue.redis_queue_namespace_prefix + queue_name
+            pipe.sadd(Queue.redis_queues_keys, key)
+            for message in batch:
+                pipe.hset(rq.job.Job.key_for(message.id), mapping=to_native(message, self._serializer, now))
+            ready = [message.id for message in batch if message.run_after is None]
+            later = {message.id: start_second(message.run_after) for message in batch if message.run_after is not None}
+            if ready:
+                pipe.rpush(key, *ready)
+            if later:
+                pipe.zadd(ScheduledJobRegistry.key_template.format(queue_name), later)
+        with enqueuing(self._label), pipe:
+            pipe.execute()
+
+    def serve(self, registry: Registry, run: Run, /) -> None:
+        tasks = registry.by_wire_name(self)
+        self.job_class = type("Job", (Job,), {"run": run, "tasks": tasks, "__module__": "taskbridge_rq.app"})
+
+    def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        return [
+            Command(
+                argv=(
+                    sys.executable, "-m", "rq.cli", "worker", queue,
+                    "--job-class", "taskbridge_rq.app.Job",
+                    "--serializer", "pickle" if self._is_pickle else "json",
+                    "--with-scheduler", "--worker-ttl", "30", "--maintenance-interval", "15",
+                    "--job-monitoring-interval", "10", "--quiet",
+                    *options.native_arguments,
+                ),
+                environment={
+                    **worker_environment(replace(options, queues=(queue,), concurrency=1)),
+                    "RQ_REDIS_URL": self._server_url or worker_url(self._connection),
+                },
+                label=f"rq:{queue}" if options.concurrency == 1 else f"rq:{queue}:{place}",
+            )
+            for queue in options.queues
+            for place in range(1, options.concurrency + 1)
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        self._connection.connection_pool.disconnect()
+
+    def open_store(self) -> ResultStore:
+        """The result store in the same Redis."""
+        return open_store(self._server_url or worker_url(self._connection))
+
+
+def start_second(moment: datetime, /) -> int:
+    """RQ's schedule holds whole seconds: the first that is not too early."""
+    return math.ceil(moment.timestamp())

@@ -1,0 +1,55 @@
+"""From a Redis connection of the application to one for enqueuing, and to the URL for a worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from redis import BlockingConnectionPool, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from rq.connections import get_connection_kwargs
+
+from taskbridge.brokers.redis import pool_arguments
+from taskbridge.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def for_enqueuing(connection: Redis, /) -> Redis:
+    """A client of its own that reaches the same server, and that repeats no write.
+
+    A pool that is built otherwise than from host, port or path (Sentinel's) is used as it is.
+    """
+    pool = connection.connection_pool
+    if type(pool) not in (ConnectionPool, BlockingConnectionPool):
+        return connection
+    theirs = {key: value for key, value in get_connection_kwargs(connection).items() if value is not None}
+    ours = pool_arguments()
+    arguments: dict[str, Any] = {**ours, **theirs, "retry": ours["retry"], "decode_responses": False}
+    arguments.pop("retry_on_error", None)
+    arguments.pop("retry_on_timeout", None)
+    return Redis(connection_pool=ConnectionPool(connection_class=pool.connection_class, **arguments))
+
+
+def worker_url(connection: Redis, /) -> str:
+    """The URL, password included, by which a worker reaches the same server.
+
+    Raises:
+        ConfigurationError: no URL says how this connection is made.
+    """
+    pool = connection.connection_pool
+    arguments = pool.connection_kwargs
+    if type(pool) not in (ConnectionPool, BlockingConnectionPool) or arguments.get("credential_provider") is not None:
+        raise ConfigurationError(
+            "The RQ connection of yours is made in a way that no URL can say. Start the workers yourself, with a "
+            "settings module: rq worker -c settings --job-class taskbridge_rq.app.Job -S json QUEUE"
+        )
+    username, password = arguments.get("username") or "", arguments.get("password") or ""
+    login = f"{quote(username, safe='')}:{quote(password, safe='')}@" if username or password else ""
+    database = int(arguments.get("db") or 0)
+    if issubclass(pool.connection_class, UnixDomainSocketConnection):
+        return f"unix://{login}{quote(arguments['path'])}?{urlencode({'db': database})}"
+    scheme = "rediss" if issubclass(pool.connection_class, SSLConnection) else "redis"
+    host = str(arguments.get("host", "localhost"))
+    host = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{login}{host}:{arguments.get('port', 6379)}/{database}"

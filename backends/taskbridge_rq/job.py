@@ -1,0 +1,104 @@
+"""In a worker: the RQ job whose function is an attempt by TaskBridge, and whose outcome RQ settles."""
+
+from __future__ import annotations
+
+import logging
+import math
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, assert_never
+
+import rq.job
+
+from taskbridge.errors import UndecodableMessage
+from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge_rq.wire import from_native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+    from taskbridge.backend import Run
+    from taskbridge.message import Message, Outcome
+    from taskbridge.task import Task
+
+logger = logging.getLogger("taskbridge.rq")
+
+
+class Job(rq.job.Job):
+    """A job of RQ's own worker. Nothing that a message names is ever imported."""
+
+    run: ClassVar[Run]
+    tasks: ClassVar[Mapping[str, Task[..., Any, Any]]]
+    success_callback = None
+    failure_callback = None
+    stopped_callback = None
+
+    def restore(self, raw_data: Any) -> None:
+        """Read the hash; a limit of the task's makes RQ kill an attempt that outlives it by a minute."""
+        super().restore(raw_data)
+        if HEADER not in self.meta:
+            return
+        try:
+            message = from_native(self)
+        except UndecodableMessage:
+            return  # It must fail in the attempt: an error here would end the worker.
+        if seconds := self._limit(message):
+            self.timeout = math.ceil(seconds)
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """What RQ calls with the job's arguments: one attempt."""
+        return self._attempt
+
+    def send_webhooks(self, *_args: Any, **_options: Any) -> None:
+        """Never: a message does not choose what this worker connects to."""
+
+    def _limit(self, message: Message) -> float | None:
+        if message.headers is not None and message.headers.timeout is not None:
+            return message.headers.timeout
+        task = self.tasks.get(message.task)
+        return task.options.timeout.total_seconds() if task and task.options.timeout else None
+
+    def _attempt(self, *_args: Any, **_kwargs: Any) -> Any:
+        message = from_native(self)
+        self._report_callbacks()
+        if message.headers is not None:
+            signal.alarm(0)  # RQ's own limit, of which only the kill that follows it is wanted.
+        number = (self.number_of_retries or 0) + 1
+        try:
+            return settle(type(self).run(message, attempt=number), number, is_native=message.headers is None)
+        finally:
+            sys.stdout.flush()  # RQ ends the process by os._exit, which drops what a task printed.
+
+    def _report_callbacks(self) -> None:
+        names = [
+            self._success_callback_name,
+            self._failure_callback_name,
+            self._stopped_callback_name,
+            *(webhook.url for webhook in self.webhooks),
+        ]
+        if ignored := [name for name in names if name]:
+            logger.warning("The RQ job %s names %s: not called by a TaskBridge worker.", self.id, ", ".join(ignored))
+
+
+def settle(outcome: Outcome, attempt: int, /, *, is_native: bool) -> Any:
+    """Carry out what the runner decided, in RQ's own ways."""
+    match outcome:
+        case Done(value):
+            return value if is_native else None
+        case Again(delay):
+            return rq.job.Retry(max=attempt, interval=retry_interval(time.time(), delay))
+        case Dead(error):
+            raise error
+        case Expired():
+            return None
+        case _:
+            assert_never(outcome)
+
+
+def retry_interval(now: float, delay: timedelta, /) -> int:
+    """Whole seconds that make RQ, which drops the fraction of the moment it computes, start never too early."""
+    seconds = delay.total_seconds()
+    return max(0, math.ceil(now + seconds) - math.floor(now)) if seconds > 0 else 0
