@@ -168,8 +168,8 @@ class Codec:
             return carrier_for(resolve(annotation, self._function))
         except Exception as error:
             raise InvalidTask(
-                f"Task {self.name}: {subject} is annotated as {_spelled(annotation)}, which cannot be carried: {error}."
-                f" {_CARRIED}"
+                f"Task {self.name}: {subject} is annotated as {_spelled(annotation)}, which cannot be carried:"
+                f" {_told(error)}. {_CARRIED}"
             ) from error
 
     def _refusal(self, argument: str, carrier: Carrier, error: BaseException) -> str:

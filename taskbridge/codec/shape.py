@@ -59,7 +59,7 @@ def shape_of(annotation: Any) -> Any:
     """What msgspec is to be asked for. Raises TypeError, saying why, if no shape carries the annotation."""
     shape = _rewritten(annotation)
     if not (isinstance(shape, type) and issubclass(shape, UnionShape)):
-        _refuse_unknown_classes(msgspec.inspect.type_info(shape), annotation, set())
+        _refuse_unknown_classes(msgspec.inspect.type_info(shape), set())
     return shape
 
 
@@ -103,7 +103,7 @@ def _union(annotation: Any, members: tuple[Any, ...]) -> Any:
     return _AcceptsAll(str(annotation), (UnionShape,), {"members": ordered})
 
 
-def _refuse_unknown_classes(info: Any, annotation: Any, seen: set[int]) -> None:
+def _refuse_unknown_classes(info: Any, seen: set[int]) -> None:
     if id(info) in seen:
         return
     seen.add(id(info))
@@ -115,10 +115,10 @@ def _refuse_unknown_classes(info: Any, annotation: Any, seen: set[int]) -> None:
             raise TypeError(f"{name} is no type that TaskBridge carries{remedy}")
     if isinstance(info, msgspec.Struct):
         for name in info.__struct_fields__:
-            _refuse_unknown_classes(getattr(info, name), annotation, seen)
+            _refuse_unknown_classes(getattr(info, name), seen)
     elif isinstance(info, tuple):
         for part in info:
-            _refuse_unknown_classes(part, annotation, seen)
+            _refuse_unknown_classes(part, seen)
 
 
 def has_union_shape(shape: Any) -> bool:
