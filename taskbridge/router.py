@@ -32,7 +32,8 @@ class Router:
     def __init__(self) -> None:
         self.generation = Generation()
         self._lock = threading.RLock()
-        self._configured: Settings | None = None
+        self.configured: Settings | None = None
+        """What `configure` set, apart from the other sources."""
         self._settings: Settings | None = None
         self._backends: dict[str, Backend] = {}
         self._stores: dict[str, ResultStore | None] = {}
@@ -42,14 +43,14 @@ class Router:
         """The settings in force, read at first use."""
         with self._lock:
             if self._settings is None:
-                self._settings = load(self._configured)
+                self._settings = load(self.configured)
             return self._settings
 
     def configure(self, settings: Settings | None, /) -> None:
         """Put other settings in force; None forgets what `configure` set. Open backends are closed."""
         with self._lock:
             self.close()
-            self._configured = settings
+            self.configured = settings
             self._settings = None
             self.generation = Generation()
 

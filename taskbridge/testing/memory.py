@@ -1,0 +1,172 @@
+"""`memory://`: jobs wait in this process, in their JSON form, and run when they are told to. For tests."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
+
+from taskbridge.backend import Backend, Run, WorkerOptions
+from taskbridge.capability import Capabilities, emulated, native, refused
+from taskbridge.errors import ConfigurationError
+from taskbridge.message import Again, Dead, Done, Expired, Message, decode_headers, encode_headers
+from taskbridge.registry import registry
+from taskbridge.router import router
+from taskbridge.settings import DEFAULT
+from taskbridge.store import open_store
+from taskbridge.worker import Deadline, Expiry, Results, Retries
+from taskbridge.worker.attempt import Environment
+from taskbridge.worker.runner import Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from taskbridge.process import Command
+    from taskbridge.registry import Registry
+    from taskbridge.settings import BackendURL
+    from taskbridge.store import ResultStore
+
+RECORD = Capabilities(
+    at_least_once=refused("the jobs live and die with this process: this backend is for tests"),
+    at_most_once=refused("a test may ask for every job to be delivered twice"),
+    retry=emulated(Retries, cost="nothing: the job goes back into the list"),
+    timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
+    prompt_timeout=native("where jobs are worked off in the main thread"),
+    expires=emulated(Expiry, cost="a comparison before each attempt"),
+    run_after=native("a job is passed over until it is due"),
+    priority=native("larger first"),
+    result=emulated(Results, cost="three writes a job to the store"),
+    context=native("beside the arguments"),
+)
+
+
+class MemoryBackend(Backend):
+    """Keeps each job as the JSON text that a real broker would hold, so that what does not travel fails here too."""
+
+    engine: ClassVar[str] = "memory"
+    brokers: ClassVar[tuple[str, ...]] = ("",)
+    url_options: ClassVar[Mapping[str, str]] = {}
+    wire_names: ClassVar[Literal["name", "module path"]] = "name"
+
+    def __init__(self, url: BackendURL | None = None, *, queues: Sequence[str] = (DEFAULT,)) -> None:  # noqa: ARG002 - every adapter is built so
+        self.capabilities = RECORD
+        self.is_immediate = False
+        """Run each job within its `enqueue`, if it is due."""
+        self.delivers_twice = False
+        """Deliver every job twice, as any at-least-once broker may: for testing that tasks are idempotent."""
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[str, int]] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._run: Run | None = None
+
+    def enqueue(self, messages: Sequence[Message], /) -> None:
+        """Never raises `EnqueueError`: there is no broker that could fail."""
+        with self._lock:
+            for message in messages:
+                copies = 2 if self.delivers_twice else 1
+                self._waiting += [(_serialized(message), 1)] * copies
+        if self.is_immediate:
+            self.run_all()
+
+    def serve(self, registry: Registry, run: Run, /) -> None:  # noqa: ARG002 - the runner knows the tasks
+        self._run = run
+
+    def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:  # noqa: ARG002 - it has none
+        raise ConfigurationError(
+            "memory:// has no worker processes, since its jobs live in the process that enqueued them. Call run_all() "
+            "in the test, or choose huey+sqlite:///./queue.db."
+        )
+
+    def close(self) -> None:
+        """Forget all jobs, as the end of the process would."""
+        with self._lock:
+            self._waiting.clear()
+            if self._folder is not None:
+                self._folder.cleanup()
+            self._folder = None
+
+    def open_store(self) -> ResultStore:
+        """A file of SQLite's that lives as long as the jobs."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="taskbridge-memory-")
+        return open_store(f"sqlite:///{self._folder.name}/results.db")
+
+    @property
+    def jobs(self) -> list[Message]:
+        """The jobs that wait, in the order in which they would run if all were due."""
+        with self._lock:
+            waiting = [(_deserialized(text), place) for place, (text, _) in enumerate(self._waiting)]
+        return [message for message, place in sorted(waiting, key=lambda item: (-item[0].priority, item[1]))]
+
+    def run_all(self, *, until: datetime | None = None) -> int:
+        """Run every job that is due, with what they enqueue, and return how many attempts that took.
+
+        Args:
+            until: treat jobs as due that are to run by then; their retries too. Default: now.
+        """
+        count = 0
+        while (found := self._take(until or datetime.now(UTC))) is not None:
+            message, attempt = found
+            count += 1
+            self._settle(message, attempt, self._runner()(message, attempt=attempt))
+        return count
+
+    def work_off(self, until: Callable[[], bool], /, *, timeout: timedelta) -> bool:
+        """Run jobs as they fall due, until the condition holds; False if it does not within the time."""
+        deadline = time.monotonic() + timeout.total_seconds()
+        while not until():
+            if time.monotonic() > deadline:
+                return False
+            if not self.run_all():
+                time.sleep(0.005)
+        return True
+
+    def _take(self, moment: datetime) -> tuple[Message, int] | None:
+        with self._lock:
+            due = [
+                (-message.priority, place, message)
+                for place, (text, _) in enumerate(self._waiting)
+                if (message := _deserialized(text)).run_after is None or message.run_after <= moment
+            ]
+            if not due:
+                return None
+            _, place, message = min(due, key=lambda item: item[:2])
+            _, attempt = self._waiting.pop(place)
+            return message, attempt
+
+    def _settle(self, message: Message, attempt: int, outcome: Any) -> None:
+        match outcome:
+            case Again(delay):
+                message.run_after = datetime.now(UTC) + delay
+                with self._lock:
+                    self._waiting.append((_serialized(message), attempt + 1))
+            case Done() | Dead() | Expired():
+                pass
+            case _:
+                assert_never(outcome)
+
+    def _runner(self) -> Run:
+        # The registry may have grown since the last job: a test module declares its tasks when it is imported.
+        return self._run or Runner(
+            self, Environment(alias=DEFAULT, registry=registry, open_store=lambda: router.store(DEFAULT))
+        )
+
+
+def _serialized(message: Message) -> str:
+    fields = {name: getattr(message, name) for name in ("id", "task", "args", "kwargs", "queue_name", "priority")}
+    fields["run_after"] = message.run_after.isoformat() if message.run_after else None
+    fields["headers"] = encode_headers(message.headers) if message.headers else None
+    return json.dumps(fields, allow_nan=False)
+
+
+def _deserialized(text: str) -> Message:
+    fields = json.loads(text)
+    run_after, headers = fields.pop("run_after"), fields.pop("headers")
+    return Message(
+        **fields,
+        run_after=datetime.fromisoformat(run_after) if run_after else None,
+        headers=decode_headers(headers) if headers else None,
+    )

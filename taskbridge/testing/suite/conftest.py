@@ -1,0 +1,30 @@
+"""The fixtures of the suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskbridge.testing.suite.stage import Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The backend under test, with its workers running and the first half of every behaviour done."""
+    url = request.config.getoption("--backend")
+    if url is None:
+        raise pytest.UsageError("Name the backend to test: --backend rq+redis://localhost:6379/0")
+    stage = Stage(url, tmp_path_factory.mktemp("suite"), request.config.getoption("--flip"))
+    try:
+        stage.start()
+        for item in request.session.items:
+            held = getattr(getattr(item, "function", None), "behaviour", None)
+            if held is not None:
+                held.begin(stage)
+        yield stage
+    finally:
+        stage.stop()

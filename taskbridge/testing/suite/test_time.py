@@ -1,0 +1,155 @@
+"""`timeout`, `expires` and `run_after`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskbridge import Retry, UnsupportedFeature
+from taskbridge.errors import InvalidTask
+from taskbridge.testing.suite import tasks
+from taskbridge.testing.suite.behaviour import behaviour
+from taskbridge.testing.suite.stage import now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskbridge.testing.suite.stage import Stage
+
+
+@behaviour("timeout")
+def test_a_blocking_call_ends_at_its_timeout_where_the_record_says_prompt(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.sleeps.enqueue(key, 3.0)
+    yield
+    (event,) = stage.wait(key, "left")
+    assert stage.ledger.events(key, "end") == []
+    if stage.expected["prompt_timeout"].is_refused:
+        assert event.data["after"] >= 2.9
+    else:
+        assert event.data["after"] < 2.5
+
+
+@behaviour("timeout")
+def test_a_busy_task_ends_at_its_timeout(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.computes.enqueue(key, 10.0)
+    yield
+    (event,) = stage.wait(key, "left")
+    assert event.data["after"] < 5
+
+
+@behaviour("timeout")
+def test_a_task_that_catches_exceptions_does_not_catch_its_deadline(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.swallows.enqueue(key, 10.0)
+    yield
+    (event,) = stage.wait(key, "left")
+    assert event.data["after"] < 5
+    assert stage.ledger.events(key, "swallowed") == []
+
+
+@behaviour("timeout")
+def test_a_coroutine_ends_at_its_next_await(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.awaits.enqueue(key, 10.0)
+    yield
+    (event,) = stage.wait(key, "left")
+    assert event.data["after"] < 5
+    assert stage.ledger.events(key, "end") == []
+
+
+@behaviour("timeout")
+def test_a_task_that_is_in_time_is_left_alone(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.sleeps.using(timeout=timedelta(seconds=20)).enqueue(key, 0.1)
+    yield
+    stage.wait(key, "end")
+
+
+@behaviour("timeout", "context")
+def test_the_context_knows_the_deadline(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.in_context.using(timeout=timedelta(seconds=20)).enqueue(key)
+    yield
+    (event,) = stage.wait(key, "end")
+    left = datetime.fromisoformat(event.data["deadline"]).timestamp() - event.at
+    assert 10 < left <= 20
+
+
+@behaviour("expires")
+def test_an_expired_job_is_not_started(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.note.using(expires=now() - timedelta(seconds=1)).enqueue(key)
+    yield
+    stage.settled()
+    assert stage.ledger.events(key) == []
+
+
+@behaviour("expires")
+def test_a_job_that_is_in_time_is_started(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.note.using(expires=timedelta(minutes=5)).enqueue(key)
+    yield
+    stage.wait(key, "end")
+
+
+@behaviour("expires", "run_after", "result")
+def test_expiry_covers_the_delay(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    handle = tasks.echo.using(expires=timedelta(seconds=1), run_after=timedelta(seconds=2), result=True).enqueue(key)
+    yield
+    stage.finish(handle)
+    assert handle.detail_status == "EXPIRED"
+    assert stage.ledger.events(key) == []
+
+
+@behaviour("expires", "retry", "result", "context")
+def test_expiry_covers_the_retries(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    policy = Retry(4, delay=timedelta(seconds=2), jitter=False)
+    handle = tasks.flaky.using(expires=timedelta(seconds=1.5), retry=policy, result=True).enqueue(key, 9)
+    yield
+    stage.finish(handle)
+    assert handle.detail_status == "EXPIRED"
+    assert len(stage.ledger.events(key, "start")) <= 1
+
+
+@behaviour("run_after")
+def test_a_delayed_job_is_never_early(stage: Stage) -> Iterator[None]:
+    keys = {stage.key(): delay for delay in (0.4, 1.3, 2.0)}
+    due = {}
+    for key, delay in keys.items():
+        moment = now() + timedelta(seconds=delay)
+        due[key] = moment.timestamp()
+        tasks.note.using(run_after=moment).enqueue(key)
+    yield
+    for key in keys:
+        (event,) = stage.wait(key, "start")
+        assert event.at >= due[key], f"{due[key] - event.at} s early"
+
+
+@behaviour("run_after")
+def test_a_moment_that_has_passed_means_now(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.note.using(run_after=now() - timedelta(hours=1)).enqueue(key)
+    yield
+    stage.wait(key, "end")
+
+
+@behaviour("run_after")
+def test_a_delay_above_the_ceiling_is_refused_and_the_ceiling_named(stage: Stage) -> Iterator[None]:
+    ceiling = stage.backend.capabilities.run_after.ceiling
+    if ceiling is not None:
+        with pytest.raises(UnsupportedFeature, match=str(ceiling)):
+            tasks.note.using(run_after=ceiling + timedelta(seconds=60)).enqueue(stage.key())
+    yield
+
+
+@pytest.mark.parametrize("option", ["run_after", "expires"])
+def test_a_naive_datetime_is_refused(stage: Stage, option: str) -> None:
+    assert stage.backend is not None
+    with pytest.raises(InvalidTask, match="naive"):
+        tasks.note.using(**{option: datetime(2030, 1, 1)})  # noqa: DTZ001 - what is refused
