@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEDGER_VARIABLE = "TASKBRIDGE_COMPARE_LEDGER"
+LEDGER_VARIABLE = "COMPARE_LEDGER"
 _opened: dict[int, int] = {}
 
 

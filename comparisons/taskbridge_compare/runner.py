@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from taskbridge.process import GuardedFolder
 from taskbridge_compare.checkers import Verdict
+from taskbridge_compare.drivers import shown
 from taskbridge_compare.experiments import FAULTS, STEADY, Experiment, Scene
 from taskbridge_compare.experiments.expiry import EXPIRES_SECONDS
 from taskbridge_compare.experiments.waiting import prepare
@@ -110,7 +110,7 @@ class Run:
 
     def _rows(self, drivers: Sequence[Driver]) -> None:
         for driver in drivers:
-            example = "sqlite:///queue.db" if driver.broker == "sqlite" else f"{driver.broker}://127.0.0.1/"
+            example = "sqlite:///queue.db" if driver.broker == "sqlite" else f"{driver.broker}://127.0.0.1"
             self.result.rows.append(
                 {
                     "backend": driver.backend,
@@ -252,7 +252,7 @@ def _trim(event: dict[str, Any]) -> dict[str, Any]:
     event.pop("thread", None)
     event["at"] = round(event["at"], 6)
     if event["kind"] == "worker":
-        event["argv"] = ["python" if word == sys.executable else word for word in event["argv"]]
+        event["argv"] = shown(event["argv"])
     return event
 
 

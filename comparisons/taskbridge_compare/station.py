@@ -85,10 +85,10 @@ class Station:
         """The application as written."""
         return self._application
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, application: Application) -> dict[str, str]:
         """What the application's processes get on top of ours."""
         return {
-            **self._application.environment,
+            **application.environment,
             LEDGER_VARIABLE: str(self.ledger.path),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",  # an engine's own deprecations are not what is looked for
@@ -98,7 +98,7 @@ class Station:
         done = subprocess.run(
             argv,
             cwd=self._producer_folder,
-            env={**os.environ, **self.environment()},
+            env={**os.environ, **self.environment(self._application)},
             capture_output=True,
             timeout=60,
             check=False,
@@ -129,7 +129,7 @@ class Station:
         self._producer = subprocess.Popen(
             [sys.executable, "producer.py"],
             cwd=self._producer_folder,
-            env={**os.environ, **self.environment(), "SHOP_NEXT_RELEASE": "1"},
+            env={**os.environ, **self.environment(self._application), "SHOP_NEXT_RELEASE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -183,7 +183,7 @@ class Station:
         self.workers_started += 1
         command = Command(
             argv=self._worker_application.worker,
-            environment=self.environment(),
+            environment=self.environment(self._worker_application),
             directory=self._worker_folder,
             stop_signal=signal.Signals[self._worker_application.stop_signal],
             label=f"{self.driver.backend} worker",

@@ -1,6 +1,6 @@
 """One file an engine and profile. A driver never names a workload or an experiment."""
 
-from taskbridge_compare.drivers.driver import Application, Broker, Driver, Profile, write
+from taskbridge_compare.drivers.driver import Application, Broker, Driver, Profile, shown, write
 from taskbridge_compare.drivers.rows import RowsError, choose, rows
 
-__all__ = ["Application", "Broker", "Driver", "Profile", "RowsError", "choose", "rows", "write"]
+__all__ = ["Application", "Broker", "Driver", "Profile", "RowsError", "choose", "rows", "shown", "write"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from taskbridge_compare.workload import Workload
 
@@ -32,8 +32,15 @@ class Application:
     def printed(self) -> str:
         """The application as a reader of the report sees it: its own files and its worker's command."""
         texts = [f"# {name}\n{text.strip()}\n" for name, text in self.files.items()]
-        command = " ".join("python" if word == sys.executable else word for word in self.worker)
-        return "\n\n".join([*texts, f"# worker\n$ {command}\n"])
+        settings = "".join(f"$ export {name}={value}\n" for name, value in self.environment.items())
+        return "\n\n".join([*texts, f"# worker\n{settings}$ {' '.join(shown(self.worker))}\n"])
+
+
+def shown(argv: Sequence[str]) -> list[str]:
+    """A command as a reader would type it: no path of this machine's interpreter."""
+    bin_folder = str(Path(sys.executable).parent)
+    words = ["python" if word == sys.executable else word.removeprefix(bin_folder + "/") for word in argv]
+    return words[1:] if words[:2] == ["python", "taskbridge"] else words
 
 
 class Driver(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.drivers.native_celery import NativeCelery
@@ -11,6 +12,7 @@ from taskbridge_compare.drivers.native_dramatiq import NativeDramatiq
 from taskbridge_compare.drivers.native_huey import NativeHuey
 from taskbridge_compare.drivers.native_rq import NativeRQ
 from taskbridge_compare.drivers.planted import Planted
+from taskbridge_compare.drivers.taskbridge import TaskBridge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +25,16 @@ class RowsError(ValueError):
 
 
 def rows() -> list[Driver]:
-    """Every engine on every broker, in both profiles, in the order of the report."""
+    """Every engine on every broker, natively and through TaskBridge, in the order of the report."""
+    everything: list[Driver] = []
+    for native in _native():
+        everything.append(native)
+        if bridged := _bridged(native):
+            everything.append(bridged)
+    return everything
+
+
+def _native() -> list[Driver]:
     return [
         NativeCelery(broker="redis"),
         NativeCelery(broker="amqp"),
@@ -36,6 +47,16 @@ def rows() -> list[Driver]:
         NativeDjango(kind="db", broker="postgres"),
         NativeDjango(kind="rq", broker="redis"),
     ]
+
+
+def _bridged(native: Driver) -> Driver | None:
+    engine = native.backend.partition("+")[0]
+    if engine not in {entry.name for entry in entry_points(group="taskbridge.backends")}:
+        return None
+    threads = 8 if engine == "dramatiq" else 1
+    return TaskBridge(
+        native=native, engine=engine, threads=threads, url_options="?priority=10" if native.broker == "amqp" else ""
+    )
 
 
 def choose(names: Sequence[str]) -> list[Driver]:

@@ -14,7 +14,7 @@ from taskbridge_compare.station import Refused, Station, StationError
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from taskbridge_compare.drivers import Driver
@@ -58,8 +58,7 @@ class SpeedCourse:
         """Measure all of it; what fails is told as a number that says why."""
         self._enqueue()
         for driver in self.drivers:
-            for case, title, why in self._work(driver):
-                self.tell(unmeasured(driver.backend, driver.profile, case, title, why))
+            self._work(driver)
 
     def _station(self, driver: Driver, name: str) -> Station:
         return Station(
@@ -102,19 +101,26 @@ class SpeedCourse:
             )
         stations: list[Station] = []
         try:
-            stations += [self._station(driver, "enqueue") for driver in self.drivers]
-            for size in sizes:
+            for driver in self.drivers:
+                try:
+                    station = self._station(driver, "enqueue")
+                    stations.append(station)
+                    enqueue.warm_up(station)
+                except (StationError, OSError) as error:
+                    for size in sizes:
+                        self._failed(driver, size.case, size.title, error)
+                    stations = [one for one in stations if one.driver is not driver]
+            for size in sizes if stations else ():
                 for number in enqueue.measure(stations, size):
                     self.tell(number)
-        except (StationError, Refused, OSError) as error:
-            for driver in self.drivers:
-                for size in sizes:
-                    self.tell(unmeasured(driver.backend, driver.profile, size.case, size.title, f"failed: {error}"))
         finally:
             for station in stations:
                 station.close()
 
-    def _work(self, driver: Driver) -> Iterator[tuple[str, str, str]]:
+    def _failed(self, driver: Driver, case: str, title: str, error: Exception) -> None:
+        self.tell(unmeasured(driver.backend, driver.profile, case, title, str(error), text="failed"))
+
+    def _work(self, driver: Driver) -> None:
         left = {"drain": "drain of no-ops", "startup": "start to first task", "memory": "memory (PSS)"}
         left["commands"] = worker.COMMANDS_TITLE
         if self.sizes.latency:
@@ -132,7 +138,8 @@ class SpeedCourse:
             if self.sizes.wakes:
                 self._told(worker.idle_wake(station, times=self.sizes.wakes, seed=_SEED), left)
         except (StationError, Refused, NotSeen, OSError, ValueError) as error:
-            yield from ((case, title, f"failed: {error}") for case, title in left.items())
+            for case, title in left.items():
+                self._failed(driver, case, title, error)
         finally:
             if station is not None:
                 station.close()

@@ -29,8 +29,6 @@ class Size:
 def measure(stations: Sequence[Station], size: Size) -> list[Number]:
     """Each round is: the first again (A), then every station in turn; so each ratio has its own A/A beside it."""
     first = stations[0]
-    for station in stations:  # one round to warm up
-        _chunk(station, Size(case="", title="", count=min(size.count, 50), rounds=1, bulk=size.bulk))
     again: list[float] = []
     seconds: dict[str, list[float]] = {station.driver.profile: [] for station in stations}
     for _ in range(size.rounds):
@@ -64,6 +62,12 @@ def measure(stations: Sequence[Station], size: Size) -> list[Number]:
             )
         )
     return numbers
+
+
+def warm_up(station: Station) -> None:
+    """A few uncounted jobs, alone and at once. Raises StationError if the application does not take them."""
+    for bulk in (False, True):
+        _chunk(station, Size(case="", title="", count=20, rounds=1, bulk=bulk))
 
 
 def _chunk(station: Station, size: Size) -> float:

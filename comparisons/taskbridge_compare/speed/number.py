@@ -41,8 +41,16 @@ class Number:
         }
 
 
-def unmeasured(backend: str, profile: str, case: str, title: str, why: str) -> Number:
+def unmeasured(backend: str, profile: str, case: str, title: str, why: str, *, text: str = "") -> Number:
     """A number that cannot be had here, and why: never an empty cell."""
     return Number(
-        backend=backend, profile=profile, case=case, title=title, value=None, unit="", text=why, samples=[], detail=why
+        backend=backend,
+        profile=profile,
+        case=case,
+        title=title,
+        value=None,
+        unit="",
+        text=text or why,
+        samples=[],
+        detail=why,
     )

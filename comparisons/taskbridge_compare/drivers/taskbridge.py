@@ -1,0 +1,112 @@
+"""TaskBridge's profile: one application for every engine, on which one setting chooses."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskbridge_compare.drivers.driver import Application, Broker, Driver, Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskbridge_compare.workload import Workload, WorkloadTask
+
+_HEAD = """\
+import os
+from datetime import timedelta
+from typing import Any
+
+import taskbridge
+from taskbridge import Retry
+
+import probe
+import {module}
+"""
+_TASK = """
+
+@taskbridge.task({options})
+def {name}(job: dict[str, Any]) -> None:
+    probe.attempt({module}.{function}.function, job)
+"""
+_TAIL = """
+
+if os.environ.get("SHOP_NEXT_RELEASE"):  # a producer of the next release knows a task that the worker does not
+
+    @taskbridge.task(name="from_next_release")
+    def from_next_release(job: dict[str, Any]) -> None: ...
+
+
+PRIORITIES = {"low": -50, "normal": 0, "high": 50}
+
+
+def enqueue(name, job, delay=None, expires=None, priority=None):
+    options = {}
+    if delay is not None:
+        options["run_after"] = timedelta(seconds=delay)
+    if expires is not None:
+        options["expires"] = timedelta(seconds=expires)
+    if priority is not None:
+        options["priority"] = PRIORITIES[priority]
+    task = globals()[name]
+    return (task.using(**options) if options else task).enqueue(job).id
+
+
+def enqueue_many(name, jobs):
+    globals()[name].enqueue_many([(job,) for job in jobs])
+"""
+
+
+def _options(task: WorkloadTask) -> str:
+    options = [f'name="{task.name}"']
+    if task.retries:
+        delay = f"timedelta(seconds={task.retry_delay:g})"
+        options.append(f"retry=Retry({task.retries + 1}, delay={delay}, factor=1, jitter=False)")
+    if task.time_limit:
+        options.append(f"timeout=timedelta(seconds={task.time_limit:g})")
+    return ", ".join(options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskBridge:
+    """The same row as `native`, through TaskBridge: `taskbridge worker`, and a URL in the environment."""
+
+    native: Driver
+    engine: str
+    url_options: str = ""
+    threads: int = 1
+    """The engine's own default of threads in one process, where a number of slots is not asked for."""
+    profile: Profile = "taskbridge"
+    no_time_limit: str = ""
+    bounds: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def backend(self) -> str:
+        return self.native.backend
+
+    @property
+    def broker(self) -> Broker:
+        return self.native.broker
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        return ("taskbridge", *self.native.distributions)
+
+    @property
+    def durability(self) -> str:
+        return self.native.durability
+
+    def application(self, workload: Workload, url: str, *, slots: int | None) -> Application:
+        tasks = "".join(
+            _TASK.format(name=task.name, module=workload.module, function=task.function, options=_options(task))
+            for task in workload.tasks
+        )
+        command = str(Path(sys.executable).with_name("taskbridge"))
+        target = f"{self.engine}+{url}{self.url_options}"
+        return Application(
+            files={"app.py": _HEAD.format(module=workload.module) + tasks + _TAIL},
+            worker=(sys.executable, command, "worker", "-A", "app", "--concurrency", str(slots or self.threads)),
+            environment={"TASKBRIDGE_URL": target},
+        )
