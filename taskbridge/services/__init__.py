@@ -1,6 +1,18 @@
 """Real servers for tests and comparisons: private processes on loopback."""
 
-from taskbridge.services.find import Availability, Source, explain, installation, start
-from taskbridge.services.server import KINDS, Kind, Options, Server
+from taskbridge.services.find import Availability, Source, explain, installation, start, start_private
+from taskbridge.services.server import KINDS, Kind, Options, PrivateServer, Server
 
-__all__ = ["KINDS", "Availability", "Kind", "Options", "Server", "Source", "explain", "installation", "start"]
+__all__ = [
+    "KINDS",
+    "Availability",
+    "Kind",
+    "Options",
+    "PrivateServer",
+    "Server",
+    "Source",
+    "explain",
+    "installation",
+    "start",
+    "start_private",
+]

@@ -68,6 +68,13 @@ def start(
     given = url.find(kind, at)
     if given is not None:
         return given
+    return start_private(kind, options=options, allow_apt=allow_apt, allow_download=allow_download)
+
+
+def start_private(
+    kind: Kind, *, options: Options | None = None, allow_apt: bool = False, allow_download: bool = True
+) -> PrivateServer:
+    """As `start`, whatever URLs are given."""
     found = installation(kind, allow_apt=allow_apt, allow_download=allow_download)
     return _SERVERS[kind](found, options or Options())
 
@@ -93,10 +100,13 @@ def installation(kind: Kind, *, allow_apt: bool = False, allow_download: bool = 
     raise ServiceUnavailable(f"no {kind} server on this machine, and no URL is given. {remedy(kind)}{tried}")
 
 
-def explain(kind: Kind, *, allow_apt: bool = False, allow_download: bool = True) -> Availability:
-    """Which source `start` would use with these permissions; nothing is started, installed or fetched."""
+def explain(kind: Kind, *, allow_apt: bool = False, allow_download: bool = True, private: bool = False) -> Availability:
+    """Which source `start` (`private`: `start_private`) would use with these permissions.
+
+    Nothing is started, installed or fetched; a server at a given URL is not asked.
+    """
     source: Source | None = None
-    if url.given(kind):
+    if not private and url.given(kind):
         source = "url"
     elif system.find(kind):
         source = "system"
