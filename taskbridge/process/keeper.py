@@ -1,9 +1,9 @@
 """A process that stands between TaskBridge and one program that it started, so that no process of it outlives us.
 
-Run as a file (`python -I -S keeper.py CONTROL STATUS`, two inherited descriptors), with the standard library alone: it
-starts in 20 ms and takes 10 MB. It is the *subreaper* of all that the program starts. Whatever a descendant does
-(another session as RQ's work horse, a daemon as RabbitMQ's epmd, an overwritten environment as PostgreSQL, a dead
-parent), it stays below the keeper in the process tree.
+Run as a file (`python -I -S keeper.py CONTROL STATUS NAME`: two inherited descriptors, and a word for `ps`), with the
+standard library alone: it starts in 20 ms and takes 10 MB. It is the *subreaper* of all that the program starts.
+Whatever a descendant does (another session as RQ's work horse, a daemon as RabbitMQ's epmd, an overwritten environment
+as PostgreSQL, a dead parent), it stays below the keeper in the process tree.
 
 CONTROL, read here: one line of JSON that says what to start, then the lines `kill` (SIGKILL to every process below).
 Its end means that our owner is gone, by whatever death, and kills in the same way: the kernel closes a pipe even after

@@ -58,7 +58,7 @@ class Process:
             output = log.open("ab") if log else None
             self._log_start = output.tell() if output else 0
             self._keeper = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_KEEPER), str(control), str(status)],
+                [sys.executable, "-I", "-S", str(_KEEPER), str(control), str(status), command.name],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

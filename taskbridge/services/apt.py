@@ -44,7 +44,7 @@ def install(kind: Kind) -> Installation:
 
 def _apt_get(*arguments: str, for_kind: Kind) -> None:
     done = subprocess.run(
-        ["apt-get", "--quiet", *arguments],
+        ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

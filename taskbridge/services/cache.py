@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def cache_folder() -> Path:
@@ -26,3 +32,11 @@ def cache_folder() -> Path:
     if state.st_uid != os.geteuid() or state.st_mode & 0o077 or fallback.is_symlink():
         raise PermissionError(f"{fallback} is not a private folder of this user: remove it, or set XDG_CACHE_HOME")
     return fallback
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Keeps this user's other processes from installing or fetching meanwhile; they wait."""
+    with (cache_folder() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 from taskbridge.errors import ServiceUnavailable
 from taskbridge.services import apt, debs, system, url, wheel
+from taskbridge.services.cache import one_at_a_time
 from taskbridge.services.postgres import PostgresServer
 from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.services.redis import RedisServer
@@ -86,14 +87,16 @@ def installation(kind: Kind, *, allow_apt: bool = False, allow_download: bool = 
         return found
     if allow_apt and apt.possible():
         try:
-            return apt.install(kind)
+            with one_at_a_time():
+                return system.find(kind) or apt.install(kind)
         except ServiceUnavailable as failure:
             failures.append(str(failure))
     if found := wheel.find(kind) or debs.find(kind):
         return found
     if allow_download and debs.possible():
         try:
-            return debs.fetch(kind)
+            with one_at_a_time():
+                return debs.find(kind) or debs.fetch(kind)
         except ServiceUnavailable as failure:
             failures.append(str(failure))
     tried = "".join(f"\nTried: {failure}" for failure in failures)

@@ -6,15 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+import pika
 import psutil
 import psycopg
 import pytest
 
 from taskbridge import services
 from taskbridge.errors import ConfigurationError, ServiceUnavailable
-from taskbridge.process import Identity
+from taskbridge.process import Identity, free_port
 from taskbridge.services import KINDS, Kind, debs, management, system, url, wheel
 from taskbridge.services.find import remedy
 from taskbridge.services.postgres import PostgresServer
@@ -22,6 +24,7 @@ from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.services.redis import RedisServer
 from taskbridge.services.resp import ask
 from taskbridge.services.server import Options, PrivateServer
+from tests.servers import serve
 
 SERVERS: dict[Kind, type[PrivateServer]] = {
     "redis": RedisServer,
@@ -29,18 +32,6 @@ SERVERS: dict[Kind, type[PrivateServer]] = {
     "postgres": PostgresServer,
 }
 ROOT = os.geteuid() == 0
-
-
-@pytest.fixture
-def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A PATH without anything, Debian's library folders out of sight, an empty cache, no wheel."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(system, "_DEBIAN_POSTGRES", tmp_path)
-    monkeypatch.setattr(system, "_RABBITMQ_LIBRARY", tmp_path)
-    monkeypatch.setattr(wheel, "find_spec", lambda _name: None)
-    for variable in url.VARIABLES.values():
-        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.mark.usefixtures("bare_machine")
@@ -194,6 +185,33 @@ def test_a_given_rabbitmq_without_management_says_what_it_needs(
         assert given.version == rabbitmq_server.version
         with pytest.raises(ConfigurationError, match="enable its management plugin"):
             given.fresh_url()
+
+
+def test_a_given_rabbitmq_with_management_gives_a_vhost_and_takes_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    with services.start("rabbitmq") as server:
+        assert isinstance(server, RabbitMQServer)
+        port = free_port()
+        (server.directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
+        with (server.directory / "rabbitmq.conf").open("a") as configuration:
+            configuration.write(f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n")
+        server.restart()
+        server.process.wait_for_line("Server startup complete", within=timedelta(seconds=50))
+        monkeypatch.setenv(management.VARIABLE, f"http://127.0.0.1:{port}")
+        with services.start("rabbitmq", at=server.url) as given:
+            with pika.BlockingConnection(pika.URLParameters(given.fresh_url())) as connection:
+                connection.channel().queue_declare("queue")
+            assert server.evaluate("length(rabbit_vhost:list_names()).") == "2"
+        assert server.evaluate("length(rabbit_vhost:list_names()).") == "1"
+
+
+@pytest.mark.usefixtures("bare_machine")
+def test_a_missing_server_skips_at_home_and_fails_under_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install rabbitmq-server"):
+        next(serve("rabbitmq"))
+    monkeypatch.setenv("CI", "1")
+    with pytest.raises(ServiceUnavailable):
+        next(serve("rabbitmq"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
