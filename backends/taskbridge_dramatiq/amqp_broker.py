@@ -1,0 +1,220 @@
+"""Dramatiq's RabbitMQ broker: opened from a URL, and handed one or many messages.
+
+`RabbitmqBroker.enqueue` publishes up to six times when a confirmation does not come, and so doubles a job whose
+confirmation was lost. Here a message is published once: before it, a connection that the server has closed meanwhile
+is found out and replaced; after it, the caller is told that the job may have been accepted.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.common import current_millis, dq_name, q_name
+from dramatiq.errors import ConnectionClosed
+from pika import BasicProperties, exceptions
+
+from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError
+from taskbridge_dramatiq.brokers import neutral_middleware
+from taskbridge_dramatiq.patches import forget_connections, forget_connections_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dramatiq import Message as DramatiqMessage
+
+    from taskbridge.settings import BackendURL
+
+Delayed = tuple["DramatiqMessage[Any]", int | None]
+
+CONNECT_SECONDS: Final = 5
+HEARTBEAT_SECONDS: Final = 10
+"""A producer that waits for a silent server gives up after two of them."""
+WORKER_HEARTBEAT_SECONDS: Final = 60
+"""A worker whose tasks hold the interpreter for longer loses its connection, and its jobs are given out again."""
+FRESH_SECONDS: Final = 1
+"""A connection that was used within this time is taken for open."""
+
+_PRECONDITION_FAILED = 406
+
+
+def open_amqp(url: BackendURL, /) -> RabbitmqBroker:
+    """The broker for a URL. Nothing is connected yet."""
+    max_priority = url.number("priority", 0)
+    if max_priority > 255:
+        raise ConfigurationError(f"{url}: RabbitMQ's priorities end at 255. Ten are plenty: ?priority=10.")
+    broker = RabbitmqBroker(
+        url=url.server(), confirm_delivery=True, max_priority=max_priority or None, middleware=neutral_middleware()
+    )
+    for parameters in _parameters(broker):
+        parameters.connection_attempts = 1
+        parameters.socket_timeout = CONNECT_SECONDS
+        parameters.stack_timeout = CONNECT_SECONDS
+        parameters.heartbeat = HEARTBEAT_SECONDS
+        parameters.blocked_connection_timeout = CONNECT_SECONDS
+    forget_connections_after_fork(broker)
+    return broker
+
+
+def prepare_worker(broker: RabbitmqBroker, queues: Sequence[str], label: str, /, *, is_adopted: bool) -> None:
+    """Check the shape of the queues before the consumers meet them, if the server can be reached.
+
+    Raises:
+        ConfigurationError: a queue exists in another shape.
+    """
+    if not is_adopted:
+        for parameters in _parameters(broker):
+            parameters.heartbeat = WORKER_HEARTBEAT_SECONDS
+    try:
+        for queue_name in queues:
+            broker.declare_queue(queue_name, ensure=True)
+    except ConnectionClosed as error:
+        if _is_other_shape(error.message):
+            raise ConfigurationError(_other_shape(broker, label, error.message)) from error
+    except exceptions.AMQPError:
+        return
+    finally:
+        del broker.connection
+
+
+def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) -> None:
+    """Enqueue (message, delay in milliseconds) pairs: one confirmed, or many in one transaction.
+
+    Raises:
+        EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after about 20 s.
+    """
+    with _enqueuing(broker, label) as sent:
+        _drop_closed_connection(broker)
+        for queue_name in {message.queue_name for message, _ in messages}:
+            broker.declare_queue(queue_name, ensure=True)
+        addressed = [(_addressed(message, delay), delay) for message, delay in messages]
+        for message, delay in addressed:
+            broker.emit_before("enqueue", message, delay)
+        if len(addressed) == 1:
+            _publish_one(broker, addressed[0][0], sent)
+        else:
+            _publish_many(broker, [message for message, _ in addressed], sent)
+        for message, delay in addressed:
+            broker.emit_after("enqueue", message, delay)
+    broker.state.used_at = time.monotonic()
+
+
+def disconnect(broker: RabbitmqBroker, /) -> None:
+    """Close the connections. The broker may be used again."""
+    broker.close()
+    forget_connections(broker)
+
+
+def _parameters(broker: RabbitmqBroker) -> list[Any]:
+    return broker.parameters if isinstance(broker.parameters, list) else [broker.parameters]
+
+
+class _Sent:
+    """How far an enqueue came."""
+
+    maybe = False
+
+
+def _publish_one(broker: RabbitmqBroker, message: DramatiqMessage[Any], sent: _Sent) -> None:
+    channel = broker.channel
+    sent.maybe = True
+    try:
+        _basic_publish(channel, message, is_mandatory=broker.confirm_delivery)
+    except exceptions.UnroutableError:
+        # The queue was deleted after this process declared it. Nothing was accepted.
+        _declare_again(broker, message.queue_name)
+        _basic_publish(channel, message, is_mandatory=True)
+
+
+def _publish_many(broker: RabbitmqBroker, messages: Sequence[DramatiqMessage[Any]], sent: _Sent) -> None:
+    """pika confirms one message at a time; a transaction is its public way to confirm a thousand at once."""
+    channel = broker.connection.channel()
+    returned: list[str] = []
+    channel.add_on_return_callback(lambda _channel, method, _properties, _body: returned.append(method.routing_key))
+    channel.tx_select()
+    for message in messages:
+        _basic_publish(channel, message, is_mandatory=True)
+    sent.maybe = True
+    channel.tx_commit()
+    channel.close()
+    if returned:
+        # The queue was deleted after this process declared it.
+        for queue_name in set(returned):
+            _declare_again(broker, queue_name)
+        lost = set(returned)
+        _publish_many(broker, [message for message in messages if message.queue_name in lost], sent)
+
+
+def _basic_publish(channel: Any, message: DramatiqMessage[Any], *, is_mandatory: bool) -> None:
+    channel.basic_publish(
+        exchange="",
+        routing_key=message.queue_name,
+        body=message.encode(),
+        properties=BasicProperties(delivery_mode=2, priority=message.options.get("broker_priority")),
+        mandatory=is_mandatory,
+    )
+
+
+def _addressed(message: DramatiqMessage[Any], delay: int | None) -> DramatiqMessage[Any]:
+    if delay is None:
+        return message
+    return message.copy(queue_name=dq_name(message.queue_name), options={"eta": current_millis() + delay})
+
+
+def _declare_again(broker: RabbitmqBroker, queue_name: str) -> None:
+    canonical = q_name(queue_name)
+    broker.queues_pending.add(canonical)
+    broker.declare_queue(canonical, ensure=True)
+
+
+def _drop_closed_connection(broker: RabbitmqBroker) -> None:
+    """Find out, before anything is written, whether the server has closed an idle connection."""
+    if time.monotonic() - getattr(broker.state, "used_at", 0.0) < FRESH_SECONDS:
+        return
+    try:
+        broker.connection.process_data_events(0)
+    except exceptions.AMQPError:
+        del broker.connection
+
+
+@contextmanager
+def _enqueuing(broker: RabbitmqBroker, label: str) -> Iterator[_Sent]:
+    """Turn what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted."""
+    sent = _Sent()
+    try:
+        yield sent
+    except exceptions.NackError as error:
+        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
+    except (ConnectionClosed, exceptions.AMQPError) as error:
+        del broker.connection
+        raise _enqueue_error(broker, label, error, sent) from error
+
+
+def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, sent: _Sent) -> EnqueueError:
+    cause = error.message if isinstance(error, ConnectionClosed) else error
+    if _is_other_shape(cause):
+        return EnqueueError(_other_shape(broker, label, cause), maybe_accepted=False)
+    if isinstance(cause, exceptions.AuthenticationError | exceptions.ProbableAuthenticationError):
+        return BrokerUnavailable(f"{label} refuses the credentials: {cause}", maybe_accepted=False)
+    if isinstance(cause, exceptions.ProbableAccessDeniedError):
+        return BrokerUnavailable(f"{label}: the server has no such vhost for this user: {cause}", maybe_accepted=False)
+    if sent.maybe:
+        return BrokerUnavailable(f"{label} did not confirm the job and may hold it: {cause!r}", maybe_accepted=True)
+    return BrokerUnavailable(
+        f"{label} cannot be reached (waited at most {CONNECT_SECONDS} s): {cause!r}", maybe_accepted=False
+    )
+
+
+def _is_other_shape(cause: object) -> bool:
+    return getattr(cause, "reply_code", None) == _PRECONDITION_FAILED
+
+
+def _other_shape(broker: RabbitmqBroker, label: str, cause: object) -> str:
+    asked = f"with priorities 0 to {broker.max_priority}" if broker.max_priority else "without priorities"
+    return (
+        f"{label} asks for queues {asked}, and one exists in another shape, which is fixed when a queue is made "
+        f"({getattr(cause, 'reply_text', cause)}). Make ?priority= fit, name another queue, or delete the queue when "
+        f"it is empty."
+    )

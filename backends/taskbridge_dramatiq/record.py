@@ -1,0 +1,104 @@
+"""What Dramatiq does for each option, and what TaskBridge adds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskbridge.capability import Capabilities, Support, emulated, native, refused
+from taskbridge.worker import Deadline, Expiry, Results, Retries
+
+if TYPE_CHECKING:
+    from taskbridge_dramatiq.brokers import Kind
+
+REDIS_CEILING: Final = timedelta(days=7)
+STRANDED_CEILING: Final = timedelta(hours=1)
+AMQP_CEILING: Final = timedelta(minutes=25)
+
+
+def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: bool, heartbeat: int) -> Capabilities:
+    """The record under workers that TaskBridge runs."""
+    return Capabilities(
+        at_least_once=_at_least_once(kind, heartbeat),
+        at_most_once=_AT_MOST_ONCE,
+        retry=emulated(Retries, cost="one message more for each retry, enqueued before the old one is acknowledged"),
+        timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
+        prompt_timeout=refused(
+            "Dramatiq runs tasks in threads, with -t 1 too, where a blocking call is not interrupted. Use a backend "
+            "that gives an attempt its own main thread: celery, rq or huey."
+        ),
+        expires=emulated(Expiry, cost="a comparison before each attempt"),
+        run_after=_run_after(kind, has_own_consumer=has_own_consumer),
+        priority=_priority(kind, max_priority),
+        result=(
+            emulated(Results, cost="three writes a job to the store")
+            if has_store
+            else refused("this backend's broker cannot hold results. Name a store: ?store=redis://... or postgresql://")
+        ),
+        context=native("the message option `taskbridge`"),
+    )
+
+
+def native_record(*, kind: Kind, max_priority: int) -> Capabilities:
+    """The record under `?workers=native`: only what an unmodified Dramatiq worker does exactly."""
+    ours = "a Dramatiq worker that TaskBridge does not run has no such thing. Take ?workers=native out"
+    return Capabilities(
+        at_least_once=native("the worker acknowledges after the run; its own settings say how soon a crash is noticed"),
+        at_most_once=_AT_MOST_ONCE,
+        retry=refused(f"{ours}, or give Dramatiq's own: native={{'dramatiq': {{'max_retries': 3}}}}."),
+        timeout=refused(f"{ours}, or give Dramatiq's own: native={{'dramatiq': {{'time_limit': 5000}}}}."),
+        prompt_timeout=refused(f"{ours}, and use a backend that gives an attempt its own main thread."),
+        expires=native("the message option max_age; a job that is too old lands in the dead letters"),
+        run_after=_run_after(kind, has_own_consumer=False),
+        priority=_priority(kind, max_priority),
+        result=refused(f"{ours}, or read Dramatiq's own results."),
+        context=refused(f"{ours}."),
+    )
+
+
+_AT_MOST_ONCE = refused(
+    "Dramatiq acknowledges a job after its run, so the death of a worker repeats it. Use a backend that takes a job "
+    "off its broker before it runs, such as huey+redis."
+)
+
+
+def _at_least_once(kind: Kind, heartbeat: int) -> Support:
+    if kind == "amqp":
+        return native("acknowledged after the run; RabbitMQ gives a dead worker's jobs to another at once")
+    return native(
+        f"acknowledged after the run; the jobs of a dead worker are found {heartbeat} s after its last sign of life "
+        f"and then by chance, 10 s later on average while one worker is idle, by a sweep that runs KEYS"
+    )
+
+
+def _run_after(kind: Kind, *, has_own_consumer: bool) -> Support:
+    if kind == "amqp":
+        return native(
+            "a worker holds the job unacknowledged until it is due, and RabbitMQ ends a consumer that does so for 30 "
+            "minutes (consumer_timeout). Enqueue it later",
+            ceiling=AMQP_CEILING,
+        )
+    if has_own_consumer:
+        return native(
+            "a worker holds the job in memory until it is due, at most a thousand for each of its threads; 7 days are "
+            "Dramatiq's own limit. Enqueue it later",
+            ceiling=REDIS_CEILING,
+        )
+    return native(
+        "a worker holds the job in memory until it is due, and after a lost connection does not run it until that "
+        "worker is restarted. Enqueue it later, or name the server in the URL, which has this mended",
+        ceiling=STRANDED_CEILING,
+    )
+
+
+def _priority(kind: Kind, max_priority: int) -> Support:
+    if kind == "redis":
+        return refused(
+            "Dramatiq on Redis orders only what one worker holds already. Use a queue of its own for what is urgent, "
+            "or dramatiq+amqp with ?priority=10."
+        )
+    if not max_priority:
+        return refused("the queues have none. Write ?priority=10, before the queues exist: it is fixed in them.")
+    return native(
+        f"RabbitMQ's x-max-priority, -100..100 as 0..{max_priority}; what legacy code enqueues without one comes last"
+    )

@@ -1,0 +1,60 @@
+"""The tasks of these tests. Each leaves a line in the ledger when it starts, in one write that survives a SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import taskbridge
+
+
+def note(event: str, **facts: Any) -> None:
+    line = json.dumps({"event": event, "at": time.time(), "pid": os.getpid(), **facts})
+    ledger = os.open(os.environ["TASKBRIDGE_TEST_LEDGER"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(ledger, f"{line}\n".encode())
+    finally:
+        os.close(ledger)
+
+
+@taskbridge.task(name="note")
+def note_text(text: str, when: datetime | None = None) -> None:
+    note(text, when=when.isoformat() if when else None)
+
+
+@taskbridge.task(name="fail", retry=taskbridge.Retry(3, delay=timedelta(milliseconds=200), jitter=False))
+def fail(text: str, times: int = 99) -> None:
+    note(text)
+    raise ValueError(text)
+
+
+@taskbridge.task(name="context", takes_context=True, retry=taskbridge.Retry(3, delay=timedelta(0)))
+def context(context: taskbridge.Context, text: str) -> None:
+    note(text, attempt=context.attempt, metadata=context.metadata, id=context.id)
+    if context.attempt < 3:
+        raise ValueError(text)
+
+
+@taskbridge.task(name="hold")
+def hold(text: str, seconds: float) -> None:
+    note(text)
+    time.sleep(seconds)
+    note(f"{text} ended")
+
+
+@taskbridge.task(name="add", result=True)
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@taskbridge.on_worker_start
+def started() -> None:
+    note("worker started")
+
+
+@taskbridge.on_worker_stop
+def stopped() -> None:
+    note("worker stopped")
