@@ -85,7 +85,9 @@ class Backend(Protocol):
 class HasStore(Protocol):
     """A backend whose broker can also hold results."""
 
-    def open_store(self) -> ResultStore: ...
+    def open_store(self) -> ResultStore | None:
+        """None where this one's broker cannot, although others of its engine can."""
+        ...
 
 
 @runtime_checkable

@@ -1,0 +1,102 @@
+"""The Celery app: made for a URL, or the application's own."""
+
+from __future__ import annotations
+
+import importlib
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import Celery
+
+from taskbridge.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from taskbridge.settings import BackendURL
+
+VISIBILITY_SECONDS: Final = 3600
+"""Kombu's own default: after this time Redis gives out again what a worker has not acknowledged."""
+
+
+def make_app(url: BackendURL, queue_name: str, /) -> Celery:
+    """An app of our own, which never becomes Celery's current one and reads no other configuration."""
+    app = Celery("taskbridge", set_as_current=False, fixups=[])
+    app.conf.update(
+        broker_url=broker_url(url),
+        broker_use_ssl=_tls(url),
+        broker_connection_retry_on_startup=True,
+        broker_transport_options=_transport_options(url),
+        task_default_queue=queue_name,
+        task_queue_max_priority=url.number("priority", 0) or None,
+        task_serializer="json",
+        result_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+    )
+    return app
+
+
+def load_app(path: str, /) -> Celery:
+    """The app at `module:attribute`.
+
+    Raises:
+        ConfigurationError: there is none, or it refuses JSON.
+    """
+    module, _, attribute = path.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(f"?app={path}: the module {error.name!r} is not found.") from error
+    app = getattr(found, attribute or "app", None)
+    if app is None:
+        raise ConfigurationError(f"?app={path}: {module!r} has no {attribute or 'app'!r}. Write ?app=module:attribute.")
+    return check_app(app, f"?app={path}")
+
+
+def check_app(app: Any, label: str, /) -> Celery:
+    """The app, if it can carry our messages.
+
+    Raises:
+        ConfigurationError: it is no Celery app, its workers refuse JSON, or it speaks protocol 1.
+    """
+    if not isinstance(app, Celery):
+        raise ConfigurationError(f"{label} is no Celery app but {app!r}.")
+    accepted = app.conf.accept_content or ()
+    if "json" not in accepted and "application/json" not in accepted:
+        raise ConfigurationError(
+            f"{label}: accept_content is {sorted(accepted)}, and TaskBridge sends JSON. Add 'json' to it."
+        )
+    if app.conf.task_protocol != 2:
+        raise ConfigurationError(f"{label}: task_protocol=1 has no headers. Take it out: every Celery since 4 reads 2.")
+    return app
+
+
+def broker_url(url: BackendURL, /) -> str:
+    """What Kombu is told, password included."""
+    if url.broker in ("redis", "rediss"):
+        from taskbridge.brokers.redis import redis_url
+
+        return redis_url(url)
+    return url.server()
+
+
+def _tls(url: BackendURL) -> Any:
+    if url.broker == "rediss":
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return url.broker == "amqps"
+
+
+def _transport_options(url: BackendURL) -> dict[str, Any]:
+    if url.broker not in ("redis", "rediss"):
+        return {}
+    return {
+        "visibility_timeout": url.number("visibility_timeout", VISIBILITY_SECONDS),
+        # How often a worker looks for what dead ones held: every ten seconds, not every hundred.
+        "unacked_restore_throttle": 1,
+        # A worker that is killed while it looks must not keep the others from it for five minutes.
+        "unacked_mutex_expire": 30,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    }

@@ -1,0 +1,145 @@
+"""Celery on Redis or RabbitMQ.
+
+Queues: Celery queues of the same names, direct and durable; one worker serves all of them.
+Switched off: Celery's own retries, expiry, time limits and results, which TaskBridge owns; hijacking of the root logger
+and of stdout.
+Settled: a retry is a new message under the same id, published before the old one is acknowledged (RETRY in Flower); an
+exhausted job raises its last error (FAILURE).
+"""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from taskbridge.backend import Backend, WorkerOptions
+from taskbridge.errors import ConfigurationError
+from taskbridge.process import Command
+from taskbridge.store import open_store
+from taskbridge.worker import worker_environment
+from taskbridge_celery import priority
+from taskbridge_celery.application import VISIBILITY_SECONDS, check_app, load_app, make_app
+from taskbridge_celery.encoding import SERIALIZER
+from taskbridge_celery.publisher import Publisher
+from taskbridge_celery.record import record
+from taskbridge_celery.wire import to_native
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from celery import Celery
+
+    from taskbridge.backend import Run
+    from taskbridge.capability import Capabilities
+    from taskbridge.message import Message
+    from taskbridge.registry import Registry
+    from taskbridge.settings import BackendURL
+    from taskbridge.store import ResultStore
+    from taskbridge_celery.publisher import Publication
+
+
+class CeleryBackend(Backend):
+    """Celery, configured by a URL or around the application's own Celery app."""
+
+    engine: ClassVar[str] = "celery"
+    brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss", "amqp", "amqps")
+    url_options: ClassVar[Mapping[str, str]] = {
+        "app": "module:attribute of your own Celery app, whose broker and settings are used",
+        "pool": "prefork, threads or solo: where attempts run",
+        "priority": "RabbitMQ: the queues' x-max-priority, 10 at most advised",
+        "visibility_timeout": "Redis: seconds until an unacknowledged job is given out again",
+    }
+    wire_names: ClassVar[Literal["name", "module path"]] = "name"
+    capabilities: Capabilities
+
+    def __init__(
+        self,
+        url: BackendURL | None = None,
+        *,
+        app: Celery | None = None,
+        store: str | None = None,
+        queues: Sequence[str] = ("default",),
+    ) -> None:
+        """`store` is the URL of the result store for an app of yours; a URL names it itself, as `?store=`."""
+        if (url is None) == (app is None):
+            raise ConfigurationError("CeleryBackend needs either a URL or a Celery app of yours.")
+        self._url = url
+        self.app = _the_app(url, app, queues)
+        self._store_url = store
+        self._label = str(url or f"the Celery app {self.app.main!r}")
+        self._publisher = Publisher(self.app, self._label)
+        self._pool = url.choice("pool", ("prefork", "threads", "solo"), "prefork") if url else "prefork"
+        self._is_redis = self.app.connection_for_write().transport.driver_type == "redis"
+        self._max_priority = self.app.conf.task_queue_max_priority or 0
+        self.capabilities = record(
+            is_redis=self._is_redis,
+            max_priority=self._max_priority,
+            has_main_thread=self._pool != "threads",
+            visibility=timedelta(
+                seconds=self.app.conf.broker_transport_options.get("visibility_timeout", VISIBILITY_SECONDS)
+            ),
+            has_store=self._is_redis or store is not None or (url is not None and url.store is not None),
+        )
+
+    def enqueue(self, messages: Sequence[Message], /) -> None:
+        """Raises `EnqueueError` after at most 5 s for connecting, 5 s for the answer, 10 s for a free connection."""
+        parent = self._parent()
+        self._publisher.publish([self._publication(message, parent) for message in messages])
+
+    def serve(self, registry: Registry, run: Run, /) -> None:
+        from taskbridge_celery.tasks import register
+
+        register(self.app, registry.by_wire_name(self), run)
+
+    def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        return [
+            Command(
+                argv=(
+                    sys.executable, "-m", "celery", "-A", "taskbridge_celery.app:app", "worker",
+                    "-n", f"taskbridge-{uuid.uuid4().hex[:8]}@%h",
+                    "-Q", ",".join(options.queues), "-c", str(options.concurrency), "-P", self._pool,
+                    "--without-gossip", "--without-mingle", "-l", "INFO",
+                    *options.native_arguments,
+                ),
+                environment=worker_environment(options),
+                label="celery",
+            )
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        self._publisher.close()
+
+    def open_store(self) -> ResultStore | None:
+        """The result store in the same Redis; RabbitMQ holds none."""
+        if self._store_url is not None:
+            return open_store(self._store_url)
+        return open_store(self.app.conf.broker_url) if self._is_redis else None
+
+    def _publication(self, message: Message, parent: tuple[str, str] | None) -> Publication:
+        options: dict[str, Any] = {
+            "queue": self.app.amqp.queues[message.queue_name],
+            "serializer": SERIALIZER,
+            "retry": False,
+        }
+        if self._is_redis:
+            options["priority"] = priority.redis_step(message.priority)
+        elif self._max_priority:
+            options["priority"] = priority.amqp_level(message.priority, self._max_priority)
+        return message.task, to_native(message, parent=parent), options
+
+    def _parent(self) -> tuple[str, str] | None:
+        task = self.app.current_worker_task
+        return (task.request.root_id or task.request.id, task.request.id) if task else None
+
+
+def _the_app(url: BackendURL | None, app: Celery | None, queues: Sequence[str]) -> Celery:
+    if url is None:
+        return check_app(app, "CeleryBackend(app=...)")
+    path = url.options.get("app")
+    if path is None:
+        return make_app(url, queues[0])
+    if url.host:
+        raise ConfigurationError(f"{url} names a broker, and so does the app. Write {url.scheme}://?app={path}.")
+    return load_app(path)

@@ -1,0 +1,106 @@
+"""The native message of Celery 5 (protocol 2): headers, properties, and a body of `(args, kwargs, embed)`.
+
+Our headers are one JSON string under `taskbridge`, which a stock worker hands on untouched, retries included.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from celery.app.amqp import task_message
+from celery.utils.nodenames import anon_nodename
+from celery.utils.saferepr import saferepr
+
+from taskbridge.errors import UndecodableMessage
+from taskbridge.message import HEADER, Message, decode_headers, encode_headers
+from taskbridge_celery.encoding import has_wrapped, unwrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPR_LENGTH = 1024
+"""Celery's own limit for what Flower and the logs show of arguments."""
+
+
+def to_native(
+    message: Message, /, *, retries: int = 0, parent: tuple[str, str] | None = None, expires: datetime | None = None
+) -> task_message:
+    """What Celery's own `apply_async` would build for this job.
+
+    Args:
+        message: the job.
+        retries: how many attempts lie behind it.
+        parent: root id and own id of the Celery task that is running here.
+        expires: for a worker that is not ours, and will not read our headers.
+    """
+    root_id, parent_id = parent or (message.id, None)
+    native = message.native
+    headers = {
+        "lang": "py",
+        "task": message.task,
+        "id": message.id,
+        "shadow": native.get("shadow"),
+        "eta": message.run_after.isoformat() if message.run_after else None,
+        "expires": expires.isoformat() if expires else None,
+        "group": None,
+        "group_index": None,
+        "retries": retries,
+        "timelimit": [native.get("time_limit"), native.get("soft_time_limit")],
+        "root_id": root_id,
+        "parent_id": parent_id,
+        "argsrepr": _shown(tuple(message.args)),
+        "kwargsrepr": _shown(message.kwargs),
+        "origin": anon_nodename(),
+        "ignore_result": True,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }
+    if message.headers is not None:
+        headers[HEADER] = encode_headers(message.headers)
+    return task_message(
+        headers=headers,
+        properties={"correlation_id": message.id, "reply_to": ""},
+        body=(message.args, message.kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
+        sent_event=None,
+    )
+
+
+def from_native(
+    headers: Mapping[str, Any], args: Any, kwargs: Any, /, *, queue_name: str = "default", priority: int = 0
+) -> Message:
+    """The job in a native message whose body Kombu has read.
+
+    Raises:
+        UndecodableMessage: what should be ours in it is not.
+    """
+    text = headers.get(HEADER)
+    if text is not None:
+        try:
+            ours = decode_headers(text)
+            args, kwargs = list(args or ()), dict(kwargs or {})
+            if has_wrapped(args) or has_wrapped(kwargs):
+                args, kwargs = unwrap(args), unwrap(kwargs)
+        except (ValueError, TypeError) as error:
+            raise UndecodableMessage(
+                f"The headers of the Celery job {headers.get('id')} cannot be read: {error}"
+            ) from error
+    else:
+        ours = None
+    eta = headers.get("eta")
+    return Message(
+        id=headers["id"],
+        task=headers["task"],
+        args=list(args or ()),
+        kwargs=dict(kwargs or {}),
+        queue_name=queue_name,
+        priority=priority,
+        run_after=datetime.fromisoformat(eta) if isinstance(eta, str) else eta,
+        headers=ours,
+    )
+
+
+def _shown(values: Any) -> str:
+    text = repr(values)
+    return text if len(text) <= REPR_LENGTH else saferepr(values, REPR_LENGTH)
