@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,29 @@ def test_a_database_of_the_first_step_is_brought_up_to_date_with_its_records(
     assert store.read(job.id) == before is not None
 
 
+def test_who_comes_while_another_makes_the_tables_waits_for_them(database: OwnDatabase, job: NewRecord) -> None:
+    failures: list[Exception] = []
+
+    def queue() -> None:
+        try:
+            SQLResultStore(database).queued([job])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+            failures.append(error)
+
+    newcomer = threading.Thread(target=queue)
+
+    def make_slowly(cursor: Cursor) -> None:
+        schema.upgrade(cursor, database.dialect)
+        newcomer.start()
+        newcomer.join(timeout=0.4)
+        assert newcomer.is_alive()
+
+    database.in_transaction(make_slowly)
+    newcomer.join(timeout=10)
+    assert failures == []
+    assert SQLResultStore(database).read(job.id) is not None
+
+
 def test_code_that_is_behind_the_database_goes_on_working(database: OwnDatabase, job: NewRecord) -> None:
     upgrade(database, *schema.STEPS, LATER_STEP)
     store = SQLResultStore(database)
@@ -135,8 +159,6 @@ def test_a_connection_that_the_server_dropped_is_opened_anew(postgres_url: str, 
 
 
 def test_threads_give_their_connections_back_when_they_end(postgres_url: str, job: NewRecord) -> None:
-    import threading
-
     store = open_store(f"{postgres_url}?application_name=threads")
     for _ in range(5):
         thread = threading.Thread(target=store.queued, args=([job],))

@@ -69,9 +69,9 @@ def fail_again_and_again(url: str, barrier: Barrier, number: int) -> None:
 def queue_the_same(url: str, barrier: Barrier, number: int) -> None:
     """The same many ids as all other writers, in another order."""
     store = open_store(url)
-    ids = [f"same-{index}" for index in range(200)]
-    barrier.wait(timeout=30)
+    ids = [f"same-{index}" for index in range(1_000)]
     for _ in range(4):
+        barrier.wait(timeout=30)
         store.queued([job(each) for each in (ids if number % 2 else reversed(ids))])
         store.forget(ids if number % 2 else ids[::-1])
     store.queued([job(each) for each in ids])
@@ -115,6 +115,7 @@ def fork_and_write(url: str) -> None:
         if child == 0:
             status = 1
             try:
+                live(store, f"child-{number}-main", f"child-{number}-main")
                 _write_from_threads(store, f"child-{number}")
                 store.close()
                 status = 0
@@ -126,7 +127,7 @@ def fork_and_write(url: str) -> None:
     for child in children:
         assert os.waitpid(child, 0)[1] == 0
     live(store, "after", 0)
-    for name in [f"child-{number}-{thread}" for number in range(3) for thread in range(4)]:
+    for name in [f"child-{number}-{thread}" for number in range(3) for thread in ("main", 0, 1, 2, 3)]:
         record = store.read(name)
         assert record is not None
         assert record.value == name
