@@ -72,20 +72,34 @@ def crash(history: Sequence[Event], asked: Mapping[str, Any]) -> Verdict:
     if any(end.at < struck.at for end in ends):
         return Verdict(outcome="unknown", text="unknown", detail="the job had ended before the fault struck")
     again = [start for start in starts if start.at > struck.at]
+    after = _worker_ended(history, asked)
     if len(ends) > 1:
         how = "two attempts overlapped" if _overlap(starts, ends) else "one after the other"
         text = f"ran {len(ends)} times"
-        return Verdict(outcome="duplicated", text=text, detail=f"completed {len(ends)} times; {how}")
+        return Verdict(outcome="duplicated", text=text, detail=f"completed {len(ends)} times; {how}{after}")
     if ends and again:
         later = again[0].at - struck.at
         return Verdict(
-            outcome="rerun", text=f"rerun after {later:.1f} s", detail="executed again, completed once", seconds=later
+            outcome="rerun",
+            text=f"rerun after {later:.1f} s",
+            detail=f"executed again, completed once{after}",
+            seconds=later,
         )
     if ends:
         return Verdict(
-            outcome="ok", text="finished", detail="the attempt ran to its end", seconds=ends[0].at - struck.at
+            outcome="ok", text="finished", detail=f"the attempt ran to its end{after}", seconds=ends[0].at - struck.at
         )
     return _unfinished(history, asked, len(again))
+
+
+def _worker_ended(history: Sequence[Event], asked: Mapping[str, Any]) -> str:
+    """What became of the worker itself, where nobody had asked it to go."""
+    for event in _of(history, asked["victim"], "worker_ended"):
+        code = event.extra["exit_code"]
+        if asked.get("stopped"):
+            return f"; the worker's exit code was {code}" if code is not None else "; the worker did not leave in time"
+        return f"; the worker itself ended with exit code {code}, a supervisor had to start it again"
+    return ""
 
 
 def _overlap(starts: Sequence[Event], ends: Sequence[Event]) -> bool:

@@ -17,7 +17,7 @@ from taskbridge_compare.experiments import FAULTS, STEADY, Experiment, Scene
 from taskbridge_compare.experiments.expiry import EXPIRES_SECONDS
 from taskbridge_compare.experiments.waiting import prepare
 from taskbridge_compare.faults.proxy import CuttingProxy
-from taskbridge_compare.ledger import Interrupted, NotSeen
+from taskbridge_compare.ledger import Event, Interrupted, NotSeen
 from taskbridge_compare.results import Result, machine, now, versions
 from taskbridge_compare.servers import Servers
 from taskbridge_compare.speed.course import DEFAULT, FULL, QUICK, SpeedCourse
@@ -183,45 +183,35 @@ class Run:
         except (NotSeen, StationError) as error:
             self._broken(station.driver, experiment, station, f"{error}{station.log_tail()}")
             return
-        events = station.ledger.events()
-        verdict = experiment.judge(events, asked)
-        self._cell(station.driver, experiment, station, verdict, asked, time.monotonic() - begin)
+        raw = _evidence(station.ledger.events(), experiment, asked)
+        # Judged on what is published, so that the published can be judged again.
+        verdict = experiment.judge([Event.restore(event) for event in raw], asked)
+        self._cell(station.driver, experiment, verdict, raw, asked=asked, seconds=round(time.monotonic() - begin, 2))
 
     def _broken(self, driver: Driver, experiment: Experiment, station: Station | None, why: str) -> None:
         verdict = Verdict(outcome="unknown", text="unknown", detail=why)
-        self._cell(driver, experiment, station, verdict, {}, 0.0, broken=True)
+        raw = _evidence(station.ledger.events(), experiment, {}) if station is not None else []
+        self._cell(driver, experiment, verdict, raw, asked={}, seconds=0.0, broken=True)
 
     def _cell(
         self,
         driver: Driver,
         experiment: Experiment,
-        station: Station | None,
         verdict: Verdict,
-        asked: dict[str, Any],
-        seconds: float,
-        *,
-        broken: bool = False,
+        raw: list[dict[str, Any]],
+        **more: Any,
     ) -> None:
         reference = f"{driver.backend}/{driver.profile}/{experiment.name}"
-        keys = {value for value in asked.values() if isinstance(value, str)} - {""}
-        keys |= set(asked.get("keys", ())) | {key for key, _ in asked.get("order", ())}
-        events = station.ledger.events() if station is not None else []
-        relevant = [event for event in events if event.key in keys or event.key.startswith(experiment.name)]
-        if relevant:
-            first = relevant[0].at
-            relevant = [event for event in events if event in relevant or (event.kind == "worker" and event.at > first)]
         cell = {
             "backend": driver.backend,
             "profile": driver.profile,
             "experiment": experiment.name,
             "verdict": verdict.plain(),
-            "asked": asked,
-            "seconds": round(seconds, 2),
             "events": reference,
-            **({"broken": True} if broken else {}),
+            **more,
         }
         with self._lock:
-            self.result.events[reference] = [_trim(event.plain()) for event in relevant]
+            self.result.events[reference] = raw
             self.result.cells.append(cell)
             self.tell("cell", cell)
 
@@ -248,12 +238,23 @@ class Run:
             self.tell("number", number.plain())
 
 
-def _trim(event: dict[str, Any]) -> dict[str, Any]:
-    event.pop("thread", None)
-    event["at"] = round(event["at"], 6)
-    if event["kind"] == "worker":
-        event["argv"] = shown(event["argv"])
-    return event
+def _evidence(events: Sequence[Event], experiment: Experiment, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events of an experiment's own keys, and the starts of workers from its first event on."""
+    keys = {value for value in asked.values() if isinstance(value, str)} - {""}
+    keys |= set(asked.get("keys", ())) | {key for key, _ in asked.get("order", ())}
+    own = [event for event in events if event.key in keys or event.key.startswith(experiment.name)]
+    begin = own[0].at if own else 0.0
+    chosen = [event for event in events if event in own or (event.kind == "worker" and own and event.at > begin)]
+    return [_published(event) for event in chosen]
+
+
+def _published(event: Event) -> dict[str, Any]:
+    plain = event.plain()
+    plain.pop("thread", None)
+    plain["at"] = round(plain["at"], 6)
+    if event.kind == "worker":
+        plain["argv"] = shown(plain["argv"])
+    return plain
 
 
 def _through_proxy(url: str) -> tuple[CuttingProxy | None, str | None]:

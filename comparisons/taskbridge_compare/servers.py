@@ -27,15 +27,16 @@ class Servers:
         self._servers: dict[Broker, Server] = {}
         self._lock = threading.Lock()
         self._files = 0
+        self._threads: list[threading.Thread] = []
         self.missing: dict[Broker, str] = {}
 
     def start(self, brokers: Iterable[Broker]) -> None:
         """Start these at the same time."""
         wanted = [broker for broker in dict.fromkeys(brokers) if broker in _KINDS]
-        threads = [threading.Thread(target=self._start, args=(broker,)) for broker in wanted]
-        for thread in threads:
+        self._threads = [threading.Thread(target=self._start, args=(broker,)) for broker in wanted]
+        for thread in self._threads:
             thread.start()
-        for thread in threads:
+        for thread in self._threads:
             thread.join()
 
     def _start(self, broker: Broker) -> None:
@@ -59,7 +60,9 @@ class Servers:
         }
 
     def stop(self) -> None:
-        """End them all."""
+        """End them all, those too that are just starting."""
+        for thread in self._threads:
+            thread.join()
         for server in self._servers.values():
             with contextlib.suppress(ProcessFailed):
                 server.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.drivers.native_celery import NativeCelery
@@ -51,12 +52,18 @@ def _native() -> list[Driver]:
 
 def _bridged(native: Driver) -> Driver | None:
     engine = native.backend.partition("+")[0]
-    if engine not in {entry.name for entry in entry_points(group="taskbridge.backends")}:
+    if engine == "django" or not _adapter(engine):
         return None
     threads = 8 if engine == "dramatiq" else 1
     return TaskBridge(
         native=native, engine=engine, threads=threads, url_options="?priority=10" if native.broker == "amqp" else ""
     )
+
+
+def _adapter(engine: str) -> bool:
+    """True if an adapter for this engine is installed."""
+    found = [entry for entry in entry_points(group="taskbridge.backends") if entry.name == engine]
+    return bool(found) and find_spec(found[0].module.partition(".")[0]) is not None
 
 
 def choose(names: Sequence[str]) -> list[Driver]:

@@ -22,7 +22,13 @@ def _run(scene: Scene) -> Asked:
     station.ledger.write("worker_ended", victim, exit_code=code)
     station.stop_worker()  # a supervisor that has waited long enough
     sentinel = watch(scene, victim, "sigterm")
-    return {"victim": victim, "sentinel": sentinel, "window": scene.window, "bounds": dict(station.driver.bounds)}
+    return {
+        "victim": victim,
+        "sentinel": sentinel,
+        "window": scene.window,
+        "bounds": dict(station.driver.bounds),
+        "stopped": True,
+    }
 
 
 SIGTERM = Experiment(
