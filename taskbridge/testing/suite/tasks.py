@@ -184,7 +184,7 @@ def returns_unserialisable() -> Any:
 def logs(key: str) -> None:
     """Look at what a log record of an attempt carries."""
     record = logging.getLogger("application").makeRecord("application", logging.INFO, "", 0, "hello", (), None)
-    write("end", key, job_id=getattr(record, "job_id", None), task_name=getattr(record, "task_name", None))
+    write("end", key, job=getattr(record, "taskbridge_job", None), task=getattr(record, "taskbridge_task", None))
 
 
 @task

@@ -61,7 +61,7 @@ def test_log_records_of_an_attempt_carry_the_job(stage: Stage) -> Iterator[None]
     handle = tasks.logs.enqueue(key)
     yield
     (event,) = stage.wait(key, "end")
-    assert event.data == {"job_id": handle.id, "task_name": tasks.logs.name}
+    assert event.data == {"job": handle.id, "task": tasks.logs.name}
 
 
 @behaviour()
