@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
-
-import pytest
 
 ENGINES = {"celery", "kombu", "dramatiq", "rq", "huey", "django"}
 OPTIONAL = {"click", "jinja2", "pika", "psycopg", "pytest", "redis", "rich"}
-BUDGET = 0.060
-PAIRS = 12
+BUDGET = 0.060  # seconds
+PAIRS = 10
 
 
 def test_importing_the_core_loads_no_engine_and_no_optional_dependency() -> None:
@@ -21,7 +19,6 @@ def test_importing_the_core_loads_no_engine_and_no_optional_dependency() -> None
     assert loaded & (ENGINES | OPTIONAL) == set()
 
 
-@pytest.mark.xdist_group("alone")
 def test_importing_the_core_costs_at_most_60_ms_more_than_an_empty_interpreter() -> None:
     run("import taskbridge")  # compiled files are written once, and not by the user's every start
     empty, loaded = [], []
@@ -36,6 +33,8 @@ def run(code: str) -> str:
 
 
 def seconds(code: str) -> float:
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
-    return time.perf_counter() - began
+    """Of processor time, which other processes disturb less than the clock on the wall."""
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", code], os.environ)
+    _, status, usage = os.wait4(pid, 0)
+    assert status == 0
+    return usage.ru_utime + usage.ru_stime
