@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.backend import HasStore
@@ -136,6 +135,8 @@ def open_backend(settings: BackendSettings, /) -> Backend:
 
 def find_adapter(url: BackendURL, /) -> Any:
     """The adapter class that registered the engine of this URL."""
+    from importlib.metadata import entry_points  # costs 20 ms, and a producer with one backend needs it once
+
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     entry = found.get(url.engine)
     if entry is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -73,6 +72,8 @@ class Task(Generic[P, R, C]):
         """Run the function here, in a thread if it is no coroutine function."""
         if self.is_coroutine:
             return await cast(Awaitable[R], self.function(*args, **kwargs))
+        import asyncio
+
         return cast(R, await asyncio.to_thread(self.function, *args, **kwargs))
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
@@ -87,6 +88,8 @@ class Task(Generic[P, R, C]):
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """`enqueue` for a caller on an event loop, which it does not block."""
+        import asyncio
+
         return await asyncio.to_thread(self.enqueue, *args, **kwargs)
 
     def enqueue_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]], /) -> list[TaskResult[R]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,6 +65,8 @@ def from_environment(environment: Mapping[str, str], /) -> Settings:
 
 def from_pyproject(start: Path, /) -> Settings:
     """`[tool.taskbridge]` of the nearest `pyproject.toml`, if it has one."""
+    import tomllib
+
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
         if path.is_file():
