@@ -1,8 +1,8 @@
 """Job id, task and attempt on every log record of an attempt, whoever logs it.
 
-Records get the attributes `taskbridge_job`, `taskbridge_task` and `taskbridge_attempt` (None outside an attempt) through
-the record factory, so that no handler, formatter or level of the application is touched. They have a prefix because
-`logging` raises where an `extra` has a name that a record has already, and RQ logs each failure with `job_id`.
+Records get the attributes `taskbridge_job`, `taskbridge_task` and `taskbridge_attempt` (None outside an attempt)
+through the record factory, so that no handler, formatter or level of the application is touched. They have a prefix
+because `logging` raises where an `extra` has a name that a record has already, and RQ logs each failure with `job_id`.
 """
 
 from __future__ import annotations
