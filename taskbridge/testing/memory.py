@@ -6,6 +6,7 @@ import json
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
 
@@ -37,7 +38,7 @@ RECORD = Capabilities(
     prompt_timeout=native("where jobs are worked off in the main thread"),
     expires=emulated(Expiry, cost="a comparison before each attempt"),
     run_after=native("a job is passed over until it is due"),
-    priority=native("larger first"),
+    priority=native("any whole number, larger first"),
     result=emulated(Results, cost="three writes a job to the store"),
     context=native("beside the arguments"),
 )
@@ -58,7 +59,7 @@ class MemoryBackend(Backend):
         self.delivers_twice = False
         """Deliver every job twice, as any at-least-once broker may: for testing that tasks are idempotent."""
         self._lock = threading.Lock()
-        self._waiting: list[tuple[str, int]] = []
+        self._waiting: list[_Waiting] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._run: Run | None = None
 
@@ -67,7 +68,7 @@ class MemoryBackend(Backend):
         with self._lock:
             for message in messages:
                 copies = 2 if self.delivers_twice else 1
-                self._waiting += [(_serialized(message), 1)] * copies
+                self._waiting += [_Waiting.of(message, attempt=1)] * copies
         if self.is_immediate:
             self.run_all()
 
@@ -98,8 +99,7 @@ class MemoryBackend(Backend):
     def jobs(self) -> list[Message]:
         """The jobs that wait, in the order in which they would run if all were due."""
         with self._lock:
-            waiting = [(_deserialized(text), place) for place, (text, _) in enumerate(self._waiting)]
-        return [message for message, place in sorted(waiting, key=lambda item: (-item[0].priority, item[1]))]
+            return [_deserialized(job.text) for job in sorted(self._waiting, key=lambda job: -job.priority)]
 
     def run_all(self, *, until: datetime | None = None) -> int:
         """Run every job that is due, with what they enqueue, and return how many attempts that took.
@@ -126,23 +126,19 @@ class MemoryBackend(Backend):
 
     def _take(self, moment: datetime) -> tuple[Message, int] | None:
         with self._lock:
-            due = [
-                (-message.priority, place, message)
-                for place, (text, _) in enumerate(self._waiting)
-                if (message := _deserialized(text)).run_after is None or message.run_after <= moment
-            ]
+            due = [job for job in self._waiting if job.run_after is None or job.run_after <= moment]
             if not due:
                 return None
-            _, place, message = min(due, key=lambda item: item[:2])
-            _, attempt = self._waiting.pop(place)
-            return message, attempt
+            first = max(due, key=lambda job: job.priority)
+            self._waiting.remove(first)
+            return _deserialized(first.text), first.attempt
 
     def _settle(self, message: Message, attempt: int, outcome: Any) -> None:
         match outcome:
             case Again(delay):
                 message.run_after = datetime.now(UTC) + delay
                 with self._lock:
-                    self._waiting.append((_serialized(message), attempt + 1))
+                    self._waiting.append(_Waiting.of(message, attempt=attempt + 1))
             case Done() | Dead() | Expired():
                 pass
             case _:
@@ -153,6 +149,20 @@ class MemoryBackend(Backend):
         return self._run or Runner(
             self, Environment(alias=DEFAULT, registry=registry, open_store=lambda: router.store(DEFAULT))
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A job in its JSON form, and what decides when its turn comes."""
+
+    text: str
+    attempt: int
+    priority: int
+    run_after: datetime | None
+
+    @classmethod
+    def of(cls, message: Message, *, attempt: int) -> _Waiting:
+        return cls(_serialized(message), attempt, message.priority, message.run_after)
 
 
 def _serialized(message: Message) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 import taskbridge
 from taskbridge.backend import CanRunInProcess, WorkerOptions
+from taskbridge.binding import Binding
 from taskbridge.errors import UnsupportedFeature
 from taskbridge.process import Process
 from taskbridge.router import router
@@ -133,14 +134,16 @@ class Stage:
 
     def bind_strictly(self, option: str) -> None:
         """Bind a task that asks for this option to the same backend with strict=yes."""
-        url = router.backend_settings("default").target
-        assert isinstance(url, BackendURL)
-        known = router.configured
-        try:
-            taskbridge.configure(url.with_options(strict="yes").full(), queues=("default", ORDERED))
-            _bind(tasks.note, ASKED[option])
-        finally:
-            router.configure(known)
+        settings = router.backend_settings("default")
+        assert isinstance(settings.target, BackendURL)
+        Binding(
+            task=tasks.note.using(**ASKED[option]),
+            alias="default",
+            backend=self.backend,
+            settings=replace(settings, target=settings.target.with_options(strict="yes")),
+            open_store=lambda: None,
+            generation=router.generation,
+        )
 
     @property
     def is_in_process(self) -> bool:
