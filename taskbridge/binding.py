@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from taskbridge.codec.unchanged import is_unchanged
 from taskbridge.errors import ConfigurationError, EnqueueError, InvalidArguments, InvalidTask, UnsupportedFeature
 from taskbridge.identity import new_ids
 from taskbridge.message import Headers, Message
@@ -37,7 +38,8 @@ class Binding(Generic[R]):
     """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
 
     __slots__ = (
-        "_open_store", "_options", "_size_limit", "_store", "_task", "_template", "alias", "backend", "generation",
+        "_has_native_workers", "_open_store", "_options", "_size_limit", "_store", "_task", "_template",
+        "alias", "backend", "generation",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,7 @@ class Binding(Generic[R]):
         self._task = task
         self._options = options
         self._size_limit = url.size_limit if url is not None else DEFAULT_SIZE_LIMIT
+        self._has_native_workers = url is not None and url.has_native_workers
         self._open_store = open_store
         self._store: ResultStore | None = open_store() if options.result else None
         self._template = (wire_name(task, backend), dict(options.native.get(backend.engine, {})), _overrides(task))
@@ -84,6 +87,8 @@ class Binding(Generic[R]):
     def _message(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: datetime) -> Message:
         options = self._options
         plain_args, plain_kwargs = self._task.codec.encode(args, kwargs)
+        if self._has_native_workers:
+            refuse_changed([*enumerate(args), *kwargs.items()], [*plain_args, *plain_kwargs.values()], self._task.name)
         size = _size(plain_args, plain_kwargs)
         if size > self._size_limit:
             raise InvalidArguments(
@@ -187,6 +192,17 @@ def refuse_main_module(task: Task[Any, Any, Any], /) -> None:
             f"The task {task.function.__qualname__!r} lives in the script that is being run, and no worker can import "
             f"that. Move it to a module, say tasks.py, and write: from tasks import {task.function.__qualname__}"
         )
+
+
+def refuse_changed(sent: Sequence[tuple[int | str, Any]], plain: Sequence[Any], task: str, /) -> None:
+    """Refuse arguments that a worker which TaskBridge does not run would receive in another form."""
+    for (argument, value), encoded in zip(sent, plain, strict=True):
+        if not is_unchanged(value, encoded):
+            raise InvalidArguments(
+                f"The argument {argument!r} of {task!r} is a {type(value).__qualname__}, and the workers of "
+                f"?workers=native would receive its JSON form, {encoded!r:.80}. Send that form, or let TaskBridge run "
+                f"the workers."
+            )
 
 
 def check_queue(name: str, known: Sequence[str], alias: str, task: str) -> None:

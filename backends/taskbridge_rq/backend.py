@@ -64,6 +64,21 @@ def record() -> Capabilities:
     )
 
 
+def native_record() -> Capabilities:
+    """Under `?workers=native`: what an unmodified `rq worker` does exactly."""
+    ours = "an rq worker that TaskBridge does not run has no such thing. Take ?workers=native out"
+    return replace(
+        record(),
+        retry=refused(f"{ours}; RQ's own Retry has other delays, and is enqueued through RQ."),
+        timeout=refused(f"{ours}; RQ's own limit raises an ordinary exception, which a task may swallow."),
+        prompt_timeout=refused(f"{ours}."),
+        expires=refused(f"{ours}."),
+        run_after=native("RQ's schedule, if a worker runs --with-scheduler"),
+        result=refused(f"{ours}, or read what RQ keeps through RQ."),
+        context=refused(f"{ours}."),
+    )
+
+
 class RQBackend(Backend):
     """RQ, configured by a URL or around the application's own Redis connection."""
 
@@ -96,7 +111,7 @@ class RQBackend(Backend):
         self._queues = tuple(queues)
         self._is_pickle = serializer == "pickle"
         self._serializer: Serializer = PickleSerializer if self._is_pickle else JSONSerializer
-        self.capabilities = record()
+        self.capabilities = native_record() if url is not None and url.has_native_workers else record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         """Raises `EnqueueError` after at most 5 s for connecting and 5 s for the answer; all jobs are taken or none."""

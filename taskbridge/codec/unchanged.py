@@ -1,0 +1,19 @@
+"""Whether a value is its own plain JSON form: what a worker that knows nothing of annotations would be given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def is_unchanged(sent: Any, plain: Any, /) -> bool:
+    """True if `plain`, the encoded form of `sent`, is the same value of the same type, all the way down.
+
+    An int that was sent as the equal float is the same.
+    """
+    if type(sent) is not type(plain):
+        return type(sent) is int and type(plain) is float and sent == plain
+    if isinstance(sent, list):
+        return len(sent) == len(plain) and all(map(is_unchanged, sent, plain))
+    if isinstance(sent, dict):
+        return sent.keys() == plain.keys() and all(is_unchanged(sent[key], plain[key]) for key in sent)
+    return bool(sent == plain)
