@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import threading
@@ -45,6 +46,10 @@ class Process:
 
     def __init__(self, command: Command, *, log: Path | None = None, identity: Identity | None = None) -> None:
         """`identity` drops the program to another user. Raises ProcessFailed if the program cannot be started."""
+        environment = command.full_environment()
+        program = command.argv[0]
+        if "/" not in program and shutil.which(program, path=environment.get("PATH")) is None:
+            raise ProcessFailed(f"cannot start {command.name}: no program {program!r} on PATH; install it")
         self.command = command
         self.log = log
         self._exit_code: int | None = None
@@ -79,7 +84,7 @@ class Process:
         _ALIVE.add(self)
         what = {
             "argv": command.argv,
-            "environment": command.full_environment(),
+            "environment": environment,
             "directory": str(command.directory) if command.directory else None,
             "identity": identity,
         }

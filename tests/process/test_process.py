@@ -186,8 +186,12 @@ def test_a_missed_deadline_names_what_was_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_program_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(ProcessFailed, match=r"cannot start no-such-program .*No such file"):
+    with pytest.raises(ProcessFailed, match=r"cannot start no-such-program: no program 'no-such-program' on PATH"):
         Process(Command(argv=("no-such-program", "--now")))
+    with pytest.raises(
+        ProcessFailed, match=r"cannot start worker \(/no/such/program\): FileNotFoundError.*No such file"
+    ):
+        Process(Command(argv=("/no/such/program",), label="worker"))
 
 
 def test_output_before_this_process_is_not_taken_for_its_own(tmp_path: Path) -> None:

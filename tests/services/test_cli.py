@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TASKBRIDGE = (sys.executable, "-c", "from taskbridge.cli import main; main()")
 
+pytestmark = [pytest.mark.xdist_group("services"), pytest.mark.timeout(180)]
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:

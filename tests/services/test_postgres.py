@@ -13,6 +13,8 @@ import pytest
 from taskbridge import services
 from taskbridge.services import Options
 
+pytestmark = [pytest.mark.xdist_group("services"), pytest.mark.timeout(180)]
+
 
 def ask(url: str, statement: str) -> object:
     with psycopg.connect(url, autocommit=True) as connection:

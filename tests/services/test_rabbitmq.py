@@ -18,6 +18,8 @@ from taskbridge.services.rabbitmq import RabbitMQServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = [pytest.mark.xdist_group("services"), pytest.mark.timeout(180)]
+
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[RabbitMQServer]:
