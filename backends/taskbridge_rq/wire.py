@@ -29,6 +29,8 @@ FAILURE_SECONDS: Final = 365 * 24 * 3600
 """How long a failed job can be put back; RQ's own default."""
 
 NO_TIMEOUT: Final = -1
+QUEUED: Final[str] = JobStatus.QUEUED.value
+SCHEDULED: Final[str] = JobStatus.SCHEDULED.value
 
 OPTIONS: Final = ("name", "description", "result_ttl", "failure_ttl")
 """What `native={"rq": {...}}` may hold."""
@@ -66,7 +68,7 @@ def to_native(message: Message, serializer: Serializer, now: datetime, /) -> dic
         "timeout": NO_TIMEOUT,
         "result_ttl": native.get("result_ttl", RESULT_SECONDS),
         "failure_ttl": native.get("failure_ttl", FAILURE_SECONDS),
-        "status": (JobStatus.QUEUED if message.run_after is None else JobStatus.SCHEDULED).value,
+        "status": QUEUED if message.run_after is None else SCHEDULED,
     }
     if message.run_after is None:
         fields["enqueued_at"] = enqueued_at

@@ -1,0 +1,125 @@
+"""What RQ's own worker does with our job class."""
+
+from __future__ import annotations
+
+import math
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from rq import Callback, Queue, Webhook
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from taskbridge.registry import registry
+from taskbridge_rq import RQBackend
+from taskbridge_rq.job import retry_interval
+from tests.rq import tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.rq.conftest import Shop
+
+
+def native_queue(shop: Shop) -> Queue:
+    return Queue(connection=shop.redis, serializer=JSONSerializer)
+
+
+def test_retries_are_transitions_of_one_record_and_never_early(shop: Shop) -> None:
+    shop.configure()
+    handle = tasks.flaky.enqueue()
+    shop.until(lambda: shop.count("failed") == 1, shop.worker())
+    attempts = shop.written("flaky")
+    assert [(entry["attempt"], entry["id"]) for entry in attempts] == [(n, handle.id) for n in (1, 2, 3)]
+    assert attempts[1]["at"] - attempts[0]["at"] >= 0.3
+    assert attempts[2]["at"] - attempts[1]["at"] >= 0.6
+    job = Job.fetch(handle.id, shop.redis, JSONSerializer)
+    assert (job.number_of_retries, job.is_failed) == (2, True)
+    result = job.latest_result()
+    assert result is not None
+    assert "ConnectionError: attempt 3" in str(result.exc_string)
+
+
+def test_nothing_that_a_message_names_is_imported_or_called(shop: Shop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+        hooks: dict[str, Any] = {
+            "on_success": Callback("tests.rq.trap.spring"),
+            "on_failure": Callback("tests.rq.trap.spring"),
+            "webhooks": [Webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/", job_status="finished")],
+        }
+        native_queue(shop).enqueue("tests.rq.trap.spring", **hooks)
+        native_queue(shop).enqueue("tests.rq.tasks.late", **hooks)
+        shop.configure()
+        shop.until(lambda: shop.count("finished") == 1 and shop.count("failed") == 1, shop.worker())
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert shop.written("trap") == []
+    assert len(shop.written("late")) == 1
+
+
+def test_a_record_that_cannot_be_read_fails_and_the_worker_goes_on(shop: Shop) -> None:
+    broken = native_queue(shop).enqueue("tests.rq.tasks.late")
+    shop.redis.hset(f"rq:job:{broken.id}", "data", b"\x80\x05no json")
+    shop.configure()
+    tasks.late.enqueue()
+    shop.until(lambda: shop.count("finished") == 1, shop.worker())
+    assert native_queue(shop).failed_job_registry.get_job_ids() == [broken.id]
+
+
+def test_hooks_run_once_in_the_worker_and_not_in_the_processes_that_it_forks(shop: Shop) -> None:
+    shop.configure()
+    tasks.late.enqueue_many([(), ()])
+    worker = shop.worker()
+    shop.until(lambda: shop.count("finished") == 2, worker)
+    assert worker.stop() == 0
+    assert [entry["pid"] for entry in shop.written("start hook")] == [worker.pid]
+    assert [entry["pid"] for entry in shop.written("stop hook")] == [worker.pid]
+    assert {entry["parent"] for entry in shop.written("late")} == {worker.pid}
+
+
+def test_the_password_stands_in_the_environment_alone(shop: Shop) -> None:
+    shop.redis.acl_setuser(
+        "shop", enabled=True, passwords=["+s3cret"], categories=["+@all"], keys=["*"], channels=["*"]
+    )
+    shop.url = shop.url.replace("redis://", "redis://shop:s3cret@")
+    shop.configure()
+    tasks.late.enqueue()
+    worker = shop.worker()
+    shop.until(lambda: shop.count("finished") == 1, worker)
+    for process in worker.tree():
+        assert "s3cret" not in " ".join(process.cmdline())
+    assert "s3cret" in psutil.Process(worker.pid).environ()["RQ_REDIS_URL"]
+
+
+@pytest.fixture
+def job_class(shop: Shop) -> Iterator[type[Job]]:
+    shop.configure()
+    backend = RQBackend(connection=shop.redis)
+    backend.serve(registry, None)  # type: ignore[arg-type]  # nothing is run
+    yield backend.job_class
+    backend.close()
+
+
+def test_rq_is_told_the_limit_of_the_task_so_that_it_kills_what_outlives_it(shop: Shop, job_class: type[Job]) -> None:
+    limited = tasks.limited.enqueue()
+    unlimited = tasks.late.enqueue()
+    legacy = native_queue(shop).enqueue("tests.rq.tasks.limited")
+    timeouts = [
+        job_class.fetch(job_id, shop.redis, JSONSerializer).timeout for job_id in (limited.id, unlimited.id, legacy.id)
+    ]
+    assert timeouts == [3, -1, 180]
+
+
+@pytest.mark.parametrize("now", [1000.0, 1000.001, 1000.5, 1000.999])
+@pytest.mark.parametrize("delay", [0.001, 0.5, 1.0, 1.001, 59.999])
+def test_a_retry_is_due_in_the_first_whole_second_that_is_not_early(now: float, delay: float) -> None:
+    due = math.floor(now + retry_interval(now, timedelta(seconds=delay)))
+    assert now + delay <= due < now + delay + 1
+
+
+def test_a_retry_without_delay_goes_straight_to_the_queue() -> None:
+    assert retry_interval(1000.5, timedelta(0)) == 0
