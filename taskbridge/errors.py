@@ -110,3 +110,7 @@ class ServiceUnavailable(ConfigurationError):
 
 class TaskTimedOut(TaskBridgeError, TimeoutError):
     """What an engine is told of an attempt that was ended at its `timeout`."""
+
+
+class JobExpired(TaskBridgeError):
+    """What an engine is told of a job that was not started, where it files such jobs under those that failed."""

@@ -25,6 +25,7 @@ VARIABLE = "TASKBRIDGE_WORKER_OPTIONS"
 class Booted:
     """A backend that serves, and what it was asked to serve."""
 
+    alias: str
     backend: Backend
     queues: tuple[str, ...]
     concurrency: int
@@ -47,7 +48,7 @@ def boot(alias: str | None = None) -> Booted:
     environment = Environment(alias=alias, registry=registry, open_store=lambda: router.store(alias))
     backend.serve(registry, Runner(backend, environment))
     queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues
-    return Booted(backend, queues, asked.get("concurrency", 1))
+    return Booted(alias, backend, queues, asked.get("concurrency", 1))
 
 
 def worker_environment(options: WorkerOptions, /) -> dict[str, str]:

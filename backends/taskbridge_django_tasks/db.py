@@ -1,0 +1,232 @@
+"""Django tasks on the database, by django-tasks-db.
+
+Queues: one worker serves all of them; each attempt at a time is a process.
+Switched off: nothing, for the engine has no policy of its own.
+Settled: every outcome is one UPDATE of the job's row, guarded by the worker that claimed it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from django.apps import apps
+from django.conf import settings
+from django.db import (
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+    router,
+    transaction,
+)
+
+from taskbridge.capability import Capabilities, emulated, native, refused
+from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
+from taskbridge.process import Command
+from taskbridge.settings import check_options
+from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
+from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
+from taskbridge_django_tasks.backend import DjangoBackend
+from taskbridge_django_tasks.jsonb import through_jsonb, through_text
+from taskbridge_django_tasks.patches import forget_connections_after_fork
+from taskbridge_django_tasks.wire import OPTIONS, to_native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from taskbridge.backend import Run, WorkerOptions
+    from taskbridge.message import Message
+    from taskbridge.registry import Registry
+    from taskbridge.settings import BackendURL
+    from taskbridge.store import ResultStore
+    from taskbridge.task import Task
+
+NATIVE: Final = "django_tasks_db.DatabaseBackend"
+BATCH: Final = 2_000
+"""Rows that one INSERT holds at most."""
+ANALYZE_FROM: Final = 10_000
+"""Jobs in one call from which PostgreSQL is told to look at its table: until it does, each poll sorts them all."""
+
+
+def record(*, has_own_workers: bool) -> Capabilities:
+    """What django-tasks-db does, and what TaskBridge adds."""
+    of_ours = refused("workers=native: only a worker that TaskBridge runs does it. Take workers=native out of the URL.")
+    return Capabilities(
+        at_least_once=refused(
+            "a worker claims a row before it runs it, and nobody notices its death: the row stays RUNNING. Use a "
+            "backend that acknowledges after the run, such as celery+amqp or dramatiq+amqp."
+        ),
+        at_most_once=native("a row is claimed, and that is committed, before it runs"),
+        retry=emulated(Retries, cost="the row waits under the same id, as one with a run_after")
+        if has_own_workers
+        else of_ours,
+        timeout=emulated(Deadline, cost="a timer for each attempt with a limit") if has_own_workers else of_ours,
+        prompt_timeout=(
+            native("an attempt is its process's main thread, where a signal interrupts a blocking call")
+            if has_own_workers
+            else of_ours
+        ),
+        expires=emulated(Expiry, cost="a comparison before each attempt") if has_own_workers else of_ours,
+        run_after=native("a column, which each poll compares with the time"),
+        priority=native("a column, larger first"),
+        result=(
+            emulated(Results, cost="three writes a job to a table of ours in the same database")
+            if has_own_workers
+            else refused("workers=native: the value is in the job's row. Read it by django.tasks' own get_result.")
+        ),
+        context=native("a third member of the JSON that holds the arguments") if has_own_workers else of_ours,
+    )
+
+
+class DatabaseBackend(DjangoBackend):
+    """An alias of TASKS whose BACKEND is django-tasks-db."""
+
+    capabilities: Capabilities
+    tasks: Mapping[str, Task[..., Any, Any]]
+    """In a worker: the tasks by the paths of their rows; set by `serve`."""
+    run: Run
+    """In a worker: the runner; set by `serve`."""
+
+    def __init__(self, url: BackendURL, *, queues: Sequence[str] = ("default",)) -> None:
+        set_up_django(url)
+        check_options(url, {})
+        if not apps.is_installed("django_tasks_db"):
+            raise ConfigurationError(f"{url}: add 'django_tasks_db' to INSTALLED_APPS, then run: manage.py migrate")
+        from django_tasks_db.compat import task_backends
+        from django_tasks_db.models import DBTaskResult
+
+        from taskbridge_django_tasks.store import dialect_of
+
+        self._url = url
+        self.alias = find_alias(url, task_backends.settings, NATIVE)
+        check_queues(url, self.alias, task_backends[self.alias].queues, queues)
+        for name in (self.alias, *queues):
+            if len(name) > NAME_LIMIT:
+                raise ConfigurationError(f"{url}: {name!r} is longer than the {NAME_LIMIT} characters of its column.")
+        self._rows = DBTaskResult
+        self._is_jsonb = dialect_of(self._using).name == "postgresql"
+        self._has_own_workers = not url.has_native_workers
+        self.capabilities = record(has_own_workers=self._has_own_workers)
+        forget_connections_after_fork()
+
+    def enqueue(self, messages: Sequence[Message], /) -> None:
+        """Write the rows on Django's own connection, in the caller's transaction if there is one.
+
+        Raises `EnqueueError` in the time that DATABASES gives its driver: SQLite waits 5 s for a lock unless told
+        otherwise; PostgreSQL's `connect_timeout` and `options` are yours to set.
+        """
+        rows = [self._row(message) for message in messages]
+        using = self._using
+        with self._enqueuing(using):
+            if len(rows) == 1:
+                rows[0].save(force_insert=True, using=using)
+            else:
+                self._rows.objects.using(using).bulk_create(rows, batch_size=BATCH)
+        if self._is_jsonb and len(rows) >= ANALYZE_FROM:
+            transaction.on_commit(lambda: self._analyze(using), using=using, robust=True)
+        from taskbridge_django_tasks.signals import announce, is_heard, task_enqueued
+
+        if is_heard(task_enqueued):
+            for row in rows:
+                announce(task_enqueued, row)
+
+    def serve(self, registry: Registry, run: Run, /) -> None:
+        self.tasks = registry.by_wire_name(self)
+        self.run = run
+
+    def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        if not self._has_own_workers:
+            raise ConfigurationError(
+                f"{self._url} says that its workers are not TaskBridge's. Start them yourself: "
+                f"manage.py db_worker --backend {self.alias} --queue-name {','.join(options.queues)}"
+            )
+        environment = worker_environment(options)
+        if "DJANGO_SETTINGS_MODULE" in os.environ:
+            environment["DJANGO_SETTINGS_MODULE"] = os.environ["DJANGO_SETTINGS_MODULE"]
+        return [
+            Command(
+                argv=(
+                    sys.executable, "-m", "taskbridge_django_tasks.app",
+                    "--backend", self.alias, "--queue-name", ",".join(options.queues),
+                    "--interval", "0.04", "--no-startup-delay", "--no-reload", "--verbosity", "0",
+                    *options.native_arguments,
+                ),
+                environment=environment,
+                label=f"django:{self.alias}" if options.concurrency == 1 else f"django:{self.alias}:{place}",
+            )
+            for place in range(1, options.concurrency + 1)
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Nothing: the connections are Django's."""
+
+    def open_store(self) -> ResultStore:
+        """The result store in the same database, on Django's own connection."""
+        from taskbridge_django_tasks.store import open_django_store
+
+        return open_django_store(self._using)
+
+    @property
+    def _using(self) -> str:
+        return str(router.db_for_write(self._rows))
+
+    def _row(self, message: Message) -> Any:
+        if unknown := message.native.keys() - set(OPTIONS):
+            raise UnsupportedFeature(
+                f"native={{'django': ...}} of {message.task!r} names {', '.join(sorted(unknown))}; only "
+                f"{', '.join(OPTIONS)} is known."
+            )
+        if not self._has_own_workers:
+            self._refuse_unless_native(message.task)
+        return self._rows(
+            **to_native(
+                message,
+                self.alias,
+                column=through_jsonb if self._is_jsonb else through_text,
+                is_for_stock_worker=not self._has_own_workers,
+                has_time_zones=settings.USE_TZ,
+            )
+        )
+
+    def _refuse_unless_native(self, path: str) -> None:
+        from taskbridge_django_tasks.signals import native_task
+
+        if native_task(path) is None:
+            raise UnsupportedFeature(
+                f"{self._url}: a worker that is not ours runs only Django's own tasks, and {path!r} leads to none. "
+                f"Name one: native={{'django': {{'name': 'project.tasks.a_django_task'}}}}."
+            )
+
+    def _analyze(self, using: str) -> None:
+        with connections[using].cursor() as cursor:
+            table = self._rows._meta.db_table  # noqa: SLF001 - Django documents it as public, underscore and all
+            cursor.execute(f"ANALYZE {connections[using].ops.quote_name(table)}")
+
+    @contextmanager
+    def _enqueuing(self, using: str) -> Iterator[None]:
+        connection = connections[using]
+        try:
+            connection.ensure_connection()
+        except (DatabaseError, InterfaceError) as error:
+            raise BrokerUnavailable(
+                f"{self._url}: no connection to DATABASES[{using!r}]: {error}", maybe_accepted=False
+            ) from error
+        try:
+            yield
+        except (DatabaseError, InterfaceError) as error:
+            is_lost = isinstance(error, OperationalError | InterfaceError) and connection.vendor != "sqlite"
+            hint = " Run manage.py migrate." if _is_table_missing(error) else ""
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()
+            raise EnqueueError(
+                f"{self._url} did not take the job: {str(error).strip()}.{hint}",
+                maybe_accepted=is_lost and not connection.in_atomic_block,
+            ) from error
+
+
+def _is_table_missing(error: Exception) -> bool:
+    return "no such table" in str(error) or (isinstance(error, ProgrammingError) and "does not exist" in str(error))

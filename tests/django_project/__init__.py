@@ -1,0 +1,1 @@
+"""A tiny Django project: its database is named by the environment."""
