@@ -20,11 +20,12 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         raise pytest.UsageError("Name the backend to test: --backend rq+redis://localhost:6379/0")
     stage = Stage(url, tmp_path_factory.mktemp("suite"), request.config.getoption("--flip"))
     try:
-        stage.start()
-        for item in request.session.items:
-            held = getattr(getattr(item, "function", None), "behaviour", None)
-            if held is not None:
-                held.begin(stage)
+        functions = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
+        held = [behaviour for function in functions if (behaviour := getattr(function, "behaviour", None))]
+        if held:
+            stage.start()
+        for behaviour in held:
+            behaviour.begin(stage)
         yield stage
     finally:
         stage.stop()

@@ -175,6 +175,8 @@ def test_many_jobs_at_once(stage: Stage) -> Iterator[None]:
     stage.until(
         lambda: all(stage.ledger.events(key, "end") for key in keys), "1,000 ends", patience=timedelta(minutes=3)
     )
+    stage.settled()
+    assert {key: len(stage.ledger.events(key, "end")) for key in keys} == dict.fromkeys(keys, 1)
 
 
 @behaviour()

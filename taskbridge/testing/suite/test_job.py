@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 @behaviour("priority")
 def test_a_larger_priority_runs_sooner(stage: Stage) -> Iterator[None]:
-    gate, opened = stage.key(), stage.folder / "gate"
-    tasks.waits_for_file.using(queue_name=ORDERED).enqueue(gate, str(opened))
-    stage.wait(gate, "start")
+    opened = stage.folder / "gate"
+    if not stage.is_in_process:  # where nothing runs before somebody waits, no job need hold the worker
+        gate = stage.key()
+        tasks.waits_for_file.using(queue_name=ORDERED).enqueue(gate, str(opened))
+        stage.wait(gate, "start")
     keys = {priority: stage.key() for priority in (-100, 0, 100, -50, 50)}
     # One more than the worker may have fetched ahead, of the lowest priority.
     ahead = [stage.key() for _ in range(2)]

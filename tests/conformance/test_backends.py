@@ -1,0 +1,24 @@
+"""Every backend of ours passes the shipped suite, on real servers with real workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.backends import SERVED
+from tests.conformance.run import run_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", SERVED)
+def test_a_backend_passes_the_suite(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = SERVED[name]
+    for server in ("redis_url", "amqp_url"):
+        if f"{{{server}}}" in url:
+            url = url.replace(f"{{{server}}}", request.getfixturevalue(server))
+    ran = run_suite(url, tmp_path)
+    assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]

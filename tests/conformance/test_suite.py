@@ -1,0 +1,59 @@
+"""The suite itself can go red: for each planted bug, and for each field of each record that it is told wrongly."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from taskbridge.capability import Capabilities
+from taskbridge.errors import UnsupportedFeature
+from taskbridge.testing.planted import Bug
+from taskbridge.testing.suite import test_record
+from taskbridge.testing.suite.stage import Stage
+from tests.conformance.backends import URLS
+from tests.conformance.run import run_suite
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What a bug is found by, so that a red suite is red for the right reason.
+FOUND_BY = {
+    "drops": "many_threads",
+    "doubles": "many_jobs",
+    "ignores expiry": "expired_job",
+    "inverts priority": "larger_priority",
+    "forgets metadata": "keeps_the_id_and_the_metadata",
+    "starts early": "delayed_job",
+}
+
+OPTIONS = [field.name for field in fields(Capabilities)]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("bug", get_args(Bug))
+def test_a_planted_bug_turns_the_suite_red(bug: str, tmp_path: Path) -> None:
+    ran = run_suite(f"planted://?bug={bug.replace(' ', '+')}", tmp_path, "-k", FOUND_BY[bug])
+    assert "1 failed" in ran.stdout, ran.stdout[-3000:]
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option != "prompt_timeout"])
+@pytest.mark.parametrize("url", URLS)
+def test_a_wrong_field_turns_the_suite_red(url: str, option: str, tmp_path: Path) -> None:
+    right = Stage(url, tmp_path, None)
+    for level in {"native", "emulated", "refused"} - {right.expected[option].level}:
+        stage = Stage(url, tmp_path, f"{option}={level}")
+        try:
+            with pytest.raises((AssertionError, UnsupportedFeature, pytest.fail.Exception)):
+                test_record.test_an_option_is_bound_as_the_record_says(stage, option)
+        finally:
+            stage.stop()
+    test_record.test_an_option_is_bound_as_the_record_says(right, option)
+    right.stop()
+
+
+@pytest.mark.timeout(120)
+def test_a_wrong_word_about_promptness_turns_the_suite_red(tmp_path: Path) -> None:
+    ran = run_suite("memory://", tmp_path, "--flip", "prompt_timeout=refused", "-k", "says_prompt")
+    assert "1 failed" in ran.stdout, ran.stdout[-3000:]
