@@ -144,7 +144,7 @@ class DramatiqBackend(Backend):
 
     def _tuning(self, threads: int) -> dict[str, str]:
         # With priorities a worker takes no more than it can run: what it holds is out of the broker's order.
-        tuned = {"dramatiq_worker_timeout": str(POLL_MILLISECONDS[self.kind])}
+        tuned = {"dramatiq_worker_timeout": str(POLL_MILLISECONDS[self.kind]), "dramatiq_restart_delay": "1000"}
         if self.max_priority:
             tuned["dramatiq_queue_prefetch"] = str(threads)
         return {key: value for key, value in tuned.items() if key not in os.environ}

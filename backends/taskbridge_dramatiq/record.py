@@ -19,7 +19,7 @@ AMQP_CEILING: Final = timedelta(minutes=25)
 def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: bool, heartbeat: int) -> Capabilities:
     """The record under workers that TaskBridge runs."""
     return Capabilities(
-        at_least_once=_at_least_once(kind, heartbeat),
+        at_least_once=_at_least_once(kind, heartbeat, has_own_consumer=has_own_consumer),
         at_most_once=_AT_MOST_ONCE,
         retry=emulated(Retries, cost="one message more for each retry, enqueued before the old one is acknowledged"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
@@ -62,12 +62,17 @@ _AT_MOST_ONCE = refused(
 )
 
 
-def _at_least_once(kind: Kind, heartbeat: int) -> Support:
+def _at_least_once(kind: Kind, heartbeat: int, *, has_own_consumer: bool) -> Support:
     if kind == "amqp":
         return native("acknowledged after the run; RabbitMQ gives a dead worker's jobs to another at once")
+    if has_own_consumer:
+        return native(
+            f"acknowledged after the run; another worker finds the jobs of a dead one at most {heartbeat * 4 / 3:g} s "
+            f"after its last sign of life (?heartbeat={heartbeat}), by a sweep that runs KEYS"
+        )
     return native(
-        f"acknowledged after the run; the jobs of a dead worker are found {heartbeat} s after its last sign of life "
-        f"and then by chance, 10 s later on average while one worker is idle, by a sweep that runs KEYS"
+        f"acknowledged after the run; the jobs of a dead worker are looked for {heartbeat} s after its last sign of "
+        f"life, and found by chance (the broker's maintenance_chance)"
     )
 
 

@@ -12,6 +12,7 @@ from taskbridge.brokers.redis import enqueuing, producer_client
 from taskbridge.errors import EnqueueError
 from taskbridge.identity import new_ids
 from taskbridge_dramatiq.brokers import neutral_middleware
+from taskbridge_dramatiq.redis_consumer import ReturningRedisBroker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,19 +22,17 @@ if TYPE_CHECKING:
     from taskbridge.settings import BackendURL
 
 HEARTBEAT_SECONDS: Final = 30
-MAINTENANCE_CHANCE: Final = 3_000
-"""Of a million commands on a queue, how many also look for the jobs of dead workers."""
 
 _BATCH = 1000
 
 
 def open_redis(url: BackendURL, /) -> RedisBroker:
     """The broker for a URL. Nothing is connected yet."""
-    return RedisBroker(  # type: ignore[no-untyped-call]  # it has no annotations
+    return ReturningRedisBroker(
         client=producer_client(url),
         namespace=url.options.get("namespace", "dramatiq"),
         heartbeat_timeout=url.number("heartbeat", HEARTBEAT_SECONDS) * 1000,
-        maintenance_chance=MAINTENANCE_CHANCE,
+        maintenance_chance=0,
         middleware=neutral_middleware(),
     )
 
@@ -101,18 +100,25 @@ def _publish_batch(broker: RedisBroker, batch: Sequence[tuple[DramatiqMessage[An
 
 def _addressed(message: DramatiqMessage[Any], delay: int | None, redis_id: str) -> DramatiqMessage[Any]:
     if delay is None:
-        return message.copy(options={"redis_message_id": redis_id})
+        # `publish` is given messages that nobody else has, and a copy costs as much as all else here.
+        message.options["redis_message_id"] = redis_id
+        return message
     eta = current_millis() + delay
     return message.copy(queue_name=dq_name(message.queue_name), options={"redis_message_id": redis_id, "eta": eta})
 
 
 def _dispatch(broker: RedisBroker, natives: Sequence[DramatiqMessage[Any]]) -> list[Exception]:
-    now, digest = current_millis(), broker.scripts["dispatch"].sha
+    digest, namespace = broker.scripts["dispatch"].sha, broker.namespace.encode()
+    # As bytes once, since redis-py encodes each argument of each command anew.
+    now, heartbeat, ttl = (
+        str(number).encode() for number in (current_millis(), broker.heartbeat_timeout, broker.dead_message_ttl)
+    )
+    broker_id = broker.broker_id.encode()
     pipeline = broker.client.pipeline(transaction=True)
     for native in natives:
-        pipeline.evalsha(
-            digest, 1, broker.namespace,
-            "enqueue", now, native.queue_name, broker.broker_id, broker.heartbeat_timeout, broker.dead_message_ttl,
-            0, 1, native.options["redis_message_id"], native.encode(),
+        redis_id = native.options["redis_message_id"]
+        pipeline.execute_command(
+            "EVALSHA", digest, b"1", namespace,
+            b"enqueue", now, native.queue_name, broker_id, heartbeat, ttl, b"0", b"1", redis_id, native.encode(),
         )  # fmt: skip
     return [reply for reply in pipeline.execute(raise_on_error=False) if isinstance(reply, Exception)]

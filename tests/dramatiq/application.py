@@ -6,6 +6,7 @@ import json
 import os
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import taskbridge
@@ -45,6 +46,15 @@ def hold(text: str, seconds: float) -> None:
     note(f"{text} ended")
 
 
+@taskbridge.task(name="fail_when_told", retry=taskbridge.Retry(2, delay=timedelta(0)), takes_context=True)
+def fail_when_told(context: taskbridge.Context, path: str) -> None:
+    note("told", attempt=context.attempt)
+    while not Path(path).exists():
+        time.sleep(0.01)
+    if context.attempt == 1:
+        raise ValueError(path)
+
+
 @taskbridge.task(name="add", result=True)
 def add(a: int, b: int) -> int:
     return a + b
@@ -58,3 +68,9 @@ def started() -> None:
 @taskbridge.on_worker_stop
 def stopped() -> None:
     note("worker stopped")
+
+
+if "TASKBRIDGE_WORKER_OPTIONS" not in os.environ:
+
+    @taskbridge.task(name="nobody_has_it")
+    def nobody_has_it() -> None: ...

@@ -1,0 +1,134 @@
+"""Dramatiq on Redis when something fails: nothing is lost, and nothing waits for the worker's restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+import taskbridge
+from taskbridge import services
+from taskbridge.services import Options, Server
+from tests.dramatiq import application
+from tests.dramatiq.conftest import Ledger, start_worker, wait_for
+
+NOW = "dramatiq:default"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of this test alone, whose data survive its SIGKILL."""
+    with services.start("redis", options=Options(persistent=True)) as server:
+        with Redis.from_url(server.url) as client:
+            client.config_set("appendfsync", "always")
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Redis]:
+    with Redis.from_url(server.url) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _configured(server: Server, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.clear()
+    monkeypatch.setenv("TASKBRIDGE_URL", f"dramatiq+{server.url}?heartbeat=2")
+    taskbridge.configure()
+
+
+def test_a_retry_that_is_due_while_redis_is_down_is_not_lost(
+    server: Server, ledger: Ledger, tmp_path: Path, client: Redis
+) -> None:
+    with start_worker(tmp_path) as worker:
+        go = tmp_path / "go"
+        application.fail_when_told.enqueue(str(go))
+        ledger.wait("told")
+        server.kill()
+        go.touch()
+        worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=15))
+        server.restart()
+        assert [event["attempt"] for event in ledger.wait("told", count=2)] == [1, 2]
+        wait_for(lambda: client.hlen(f"{NOW}.msgs") == 0)
+
+
+def test_a_delayed_job_that_a_worker_holds_outlives_a_restart_of_redis(
+    server: Server, ledger: Ledger, tmp_path: Path, client: Redis
+) -> None:
+    with start_worker(tmp_path):
+        due = datetime.now(UTC) + timedelta(seconds=5)
+        application.note_text.using(run_after=due).enqueue("held")
+        wait_for(lambda: client.llen(f"{NOW}.DQ") == 0)
+        server.kill()
+        server.restart()
+        assert ledger.wait("held")[0]["at"] >= due.timestamp()
+
+
+def test_an_undecodable_message_is_dead_lettered_and_its_neighbours_run(
+    ledger: Ledger, tmp_path: Path, client: Redis
+) -> None:
+    application.note_text.enqueue_many([("before",)])
+    for redis_id, data in (("bad-1", b"\xff no JSON"), ("bad-2", b'{"queue_name": "default"}'), ("bad-3", b"[1]")):
+        client.hset(f"{NOW}.msgs", redis_id, data)
+        client.rpush(NOW, redis_id)
+    application.note_text.enqueue_many([("after",), ("after",)])
+    with start_worker(tmp_path):
+        ledger.wait("before")
+        ledger.wait("after", count=2)
+        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 3)
+        assert client.hget(f"{NOW}.XQ.msgs", "bad-1") == b"\xff no JSON"
+        wait_for(lambda: not client.keys("dramatiq:__acks__*"))
+
+
+def test_an_unknown_task_is_dead_lettered_and_the_worker_goes_on(ledger: Ledger, tmp_path: Path, client: Redis) -> None:
+    with start_worker(tmp_path):
+        application.nobody_has_it.enqueue()
+        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 1)
+        application.note_text.enqueue("alive")
+        ledger.wait("alive")
+
+
+def test_an_exhausted_job_is_dead_lettered(ledger: Ledger, tmp_path: Path, client: Redis) -> None:
+    with start_worker(tmp_path):
+        application.fail.enqueue("exhausted")
+        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 1)
+    assert len(ledger.events("exhausted")) == 3
+    assert client.hlen(f"{NOW}.msgs") == client.hlen(f"{NOW}.DQ.msgs") == 0
+
+
+def test_a_killed_workers_jobs_run_again_running_fetched_and_delayed_ones(
+    ledger: Ledger, tmp_path: Path, client: Redis
+) -> None:
+    first = start_worker(tmp_path, concurrency=1)
+    application.hold.enqueue("running", 60)
+    ledger.wait("running")
+    application.note_text.enqueue("fetched")
+    application.note_text.using(run_after=timedelta(seconds=1)).enqueue("delayed")
+    wait_for(lambda: client.llen(NOW) == client.llen(f"{NOW}.DQ") == 0)
+    killed = time.time()
+    first.kill_tree()
+    with start_worker(tmp_path, concurrency=2) as second:
+        ledger.wait("fetched", seconds=20)
+        ledger.wait("delayed", seconds=20)
+        again = ledger.wait("running", count=2, seconds=20)
+        assert again[1]["at"] - killed < 10
+        second.kill_tree()
+
+
+def test_a_warm_stop_gives_back_what_was_not_started(ledger: Ledger, tmp_path: Path, client: Redis) -> None:
+    worker = start_worker(tmp_path, concurrency=1)
+    application.hold.enqueue("running", 2)
+    ledger.wait("running")
+    application.note_text.enqueue("not started")
+    application.note_text.using(run_after=timedelta(seconds=30)).enqueue("delayed")
+    wait_for(lambda: client.llen(NOW) == client.llen(f"{NOW}.DQ") == 0)
+    assert worker.stop(grace=timedelta(seconds=15)) == 0
+    ledger.wait("running ended")
+    ledger.wait("worker stopped")
+    assert not ledger.events("not started")
+    assert client.llen(NOW) == client.llen(f"{NOW}.DQ") == 1
+    assert not client.keys("dramatiq:__acks__*")
