@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import current_millis, dq_name, q_name
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from dramatiq import Message as DramatiqMessage
+    from pika.adapters.blocking_connection import BlockingChannel
 
     from taskbridge.settings import BackendURL
 
@@ -31,7 +32,7 @@ Delayed = tuple["DramatiqMessage[Any]", int | None]
 
 CONNECT_SECONDS: Final = 5
 HEARTBEAT_SECONDS: Final = 10
-"""A producer that waits for a silent server gives up after two of them."""
+"""A producer gives a silent server up after at most three of them."""
 WORKER_HEARTBEAT_SECONDS: Final = 60
 """A worker whose tasks hold the interpreter for longer loses its connection, and its jobs are given out again."""
 FRESH_SECONDS: Final = 1
@@ -83,7 +84,7 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
     """Enqueue (message, delay in milliseconds) pairs: one confirmed, or many in one transaction.
 
     Raises:
-        EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after about 20 s.
+        EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after at most 30 s.
     """
     with _enqueuing(broker, label) as sent:
         _drop_closed_connection(broker)
@@ -92,10 +93,14 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
         addressed = [(_addressed(message, delay), delay) for message, delay in messages]
         for message, delay in addressed:
             broker.emit_before("enqueue", message, delay)
-        if len(addressed) == 1:
-            _publish_one(broker, addressed[0][0], sent)
+        wires = [
+            Wire(message.queue_name, message.encode(), message.options.get("broker_priority"))
+            for message, _ in addressed
+        ]
+        if len(wires) == 1:
+            _publish_one(broker, wires[0], sent)
         else:
-            _publish_many(broker, [message for message, _ in addressed], sent)
+            _publish_many(broker, wires, sent)
         for message, delay in addressed:
             broker.emit_after("enqueue", message, delay)
     broker.state.used_at = time.monotonic()
@@ -117,44 +122,52 @@ class _Sent:
     maybe = False
 
 
-def _publish_one(broker: RabbitmqBroker, message: DramatiqMessage[Any], sent: _Sent) -> None:
+def _publish_one(broker: RabbitmqBroker, message: Wire, sent: _Sent) -> None:
     channel = broker.channel
     sent.maybe = True
     try:
-        _basic_publish(channel, message, is_mandatory=broker.confirm_delivery)
+        message.publish(channel, is_mandatory=broker.confirm_delivery)
     except exceptions.UnroutableError:
         # The queue was deleted after this process declared it. Nothing was accepted.
-        _declare_again(broker, message.queue_name)
-        _basic_publish(channel, message, is_mandatory=True)
+        _declare_again(broker, {message.queue_name})
+        message.publish(channel, is_mandatory=True)
 
 
-def _publish_many(broker: RabbitmqBroker, messages: Sequence[DramatiqMessage[Any]], sent: _Sent) -> None:
+def _publish_many(broker: RabbitmqBroker, messages: Sequence[Wire], sent: _Sent) -> None:
     """pika confirms one message at a time; a transaction is its public way to confirm a thousand at once."""
     channel = broker.connection.channel()
-    returned: list[str] = []
-    channel.add_on_return_callback(lambda _channel, method, _properties, _body: returned.append(method.routing_key))
+    returned: list[Wire] = []
+    channel.add_on_return_callback(
+        lambda _channel, method, properties, body: returned.append(Wire(method.routing_key, body, properties.priority))
+    )
     channel.tx_select()
     for message in messages:
-        _basic_publish(channel, message, is_mandatory=True)
+        message.publish(channel, is_mandatory=True)
     sent.maybe = True
     channel.tx_commit()
+    # pika calls back from here alone. What was returned came before the answer to the commit.
+    broker.connection.process_data_events(0)
     channel.close()
     if returned:
-        # The queue was deleted after this process declared it.
-        for queue_name in set(returned):
-            _declare_again(broker, queue_name)
-        lost = set(returned)
-        _publish_many(broker, [message for message in messages if message.queue_name in lost], sent)
+        _declare_again(broker, {message.queue_name for message in returned})
+        _publish_many(broker, returned, sent)
 
 
-def _basic_publish(channel: Any, message: DramatiqMessage[Any], *, is_mandatory: bool) -> None:
-    channel.basic_publish(
-        exchange="",
-        routing_key=message.queue_name,
-        body=message.encode(),
-        properties=BasicProperties(delivery_mode=2, priority=message.options.get("broker_priority")),
-        mandatory=is_mandatory,
-    )
+class Wire(NamedTuple):
+    """What is given to RabbitMQ."""
+
+    queue_name: str
+    body: bytes
+    priority: int | None
+
+    def publish(self, channel: BlockingChannel, *, is_mandatory: bool) -> None:
+        channel.basic_publish(
+            exchange="",
+            routing_key=self.queue_name,
+            body=self.body,
+            properties=BasicProperties(delivery_mode=2, priority=self.priority),
+            mandatory=is_mandatory,
+        )
 
 
 def _addressed(message: DramatiqMessage[Any], delay: int | None) -> DramatiqMessage[Any]:
@@ -163,10 +176,11 @@ def _addressed(message: DramatiqMessage[Any], delay: int | None) -> DramatiqMess
     return message.copy(queue_name=dq_name(message.queue_name), options={"eta": current_millis() + delay})
 
 
-def _declare_again(broker: RabbitmqBroker, queue_name: str) -> None:
-    canonical = q_name(queue_name)
-    broker.queues_pending.add(canonical)
-    broker.declare_queue(canonical, ensure=True)
+def _declare_again(broker: RabbitmqBroker, queue_names: set[str]) -> None:
+    """Make queues that were deleted after this process declared them."""
+    for canonical in {q_name(queue_name) for queue_name in queue_names}:
+        broker.queues_pending.add(canonical)
+        broker.declare_queue(canonical, ensure=True)
 
 
 def _drop_closed_connection(broker: RabbitmqBroker) -> None:

@@ -31,9 +31,12 @@ class Ledger:
     def clear(self) -> None:
         self.path.unlink(missing_ok=True)
 
-    def events(self, event: str) -> list[dict[str, Any]]:
+    def all(self) -> list[dict[str, Any]]:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [line for line in map(json.loads, lines) if line["event"] == event]
+        return [json.loads(line) for line in lines]
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.all() if line["event"] == event]
 
     def wait(self, event: str, *, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
         """Wait until `event` was written `count` times."""

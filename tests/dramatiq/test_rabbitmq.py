@@ -1,0 +1,202 @@
+"""Dramatiq on RabbitMQ: confirmed once, refused in words, safe over a fork."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pika
+import pytest
+
+import taskbridge
+from taskbridge import services
+from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
+from taskbridge.process import free_port
+from taskbridge.router import router
+from taskbridge.services.rabbitmq import RabbitMQServer
+from tests.dramatiq import application
+from tests.dramatiq.conftest import Ledger, start_worker, wait_for
+
+if TYPE_CHECKING:
+    from taskbridge.services import Server
+
+
+@pytest.fixture
+def url(rabbitmq_server: Server) -> str:
+    """An empty vhost of one test."""
+    return rabbitmq_server.fresh_url()
+
+
+@pytest.fixture
+def channel(url: str) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        yield connection.channel()
+
+
+@pytest.fixture(autouse=True)
+def _configured(url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger.clear()
+    monkeypatch.setenv("TASKBRIDGE_URL", f"dramatiq+{url}")
+    taskbridge.configure()
+
+
+def count(channel: pika.adapters.blocking_connection.BlockingChannel, queue: str = "default") -> int:
+    declared: int = channel.queue_declare(queue, passive=True).method.message_count
+    return declared
+
+
+def test_many_jobs_are_confirmed_together_and_reach_their_queues(
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+) -> None:
+    application.note_text.enqueue_many([("now",)] * 1000)
+    application.note_text.using(run_after=timedelta(minutes=1)).enqueue_many([("later",)] * 10)
+    assert count(channel) == 1000
+    assert count(channel, "default.DQ") == 10
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_queue_that_was_deleted_is_made_again(
+    channel: pika.adapters.blocking_connection.BlockingChannel, jobs: int
+) -> None:
+    application.note_text.enqueue("first")
+    channel.queue_delete("default")
+    application.note_text.enqueue_many([("again",)] * jobs)
+    assert count(channel) == jobs
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
+    rabbitmq_server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskbridge_dramatiq.amqp_broker.FRESH_SECONDS", 0)
+    application.note_text.enqueue("first")
+    assert isinstance(rabbitmq_server, RabbitMQServer)
+    rabbitmq_server.evaluate(
+        '[rabbit_networking:close_connection(P, "by a test") || P <- rabbit_networking:connections()].'
+    )
+    application.note_text.enqueue("second")
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        assert count(connection.channel()) == 2
+
+
+def test_a_server_that_is_not_there_is_named_at_once_and_nothing_was_accepted() -> None:
+    taskbridge.configure(f"dramatiq+amqp://guest:secret@127.0.0.1:{free_port()}")
+    started = time.monotonic()
+    with pytest.raises(BrokerUnavailable, match="cannot be reached") as refusal:
+        application.note_text.enqueue("nobody")
+    assert time.monotonic() - started < 5
+    assert not refusal.value.maybe_accepted
+    assert "secret" not in str(refusal.value)
+
+
+def test_wrong_credentials_are_named(url: str) -> None:
+    host = url.rpartition("@")[2]
+    taskbridge.configure(f"dramatiq+amqp://guest:wrong@{host}")
+    with pytest.raises(BrokerUnavailable, match="refuses the credentials") as refusal:
+        application.note_text.enqueue("nobody")
+    assert not refusal.value.maybe_accepted
+
+
+@pytest.mark.timeout(120)
+def test_a_server_that_falls_silent_is_given_up_and_may_have_the_job(rabbitmq_server: Server) -> None:
+    application.note_text.enqueue("first")
+    assert rabbitmq_server.pid is not None
+    os.kill(rabbitmq_server.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    try:
+        with pytest.raises(BrokerUnavailable, match="may hold it") as doubt:
+            application.note_text.enqueue("second")
+    finally:
+        os.kill(rabbitmq_server.pid, signal.SIGCONT)
+    assert doubt.value.maybe_accepted
+    assert time.monotonic() - started < 40
+
+
+def test_a_queue_of_another_shape_is_refused_by_producer_and_worker(
+    url: str, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    application.note_text.enqueue("without priorities")
+    taskbridge.configure(f"dramatiq+{url}?priority=10")
+    with pytest.raises(EnqueueError, match="another shape") as refusal:
+        application.note_text.enqueue("with")
+    assert not refusal.value.maybe_accepted
+    backend = router.backend()
+    with pytest.raises(ConfigurationError, match="another shape"):
+        backend.serve(taskbridge.registry.registry, None)  # type: ignore[arg-type]  # refused before it would be used
+
+
+def test_priority_is_refused_without_the_option_and_kept_with_it(
+    url: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UnsupportedFeature, match=r"\?priority=10"):
+        application.note_text.using(priority=5).enqueue("refused")
+    monkeypatch.setenv("TASKBRIDGE_URL", f"dramatiq+{url}?priority=10")
+    taskbridge.configure()
+    for priority in (-100, 0, 100, 40):
+        application.note_text.using(priority=priority).enqueue(f"priority {priority}")
+    with start_worker(tmp_path, concurrency=1):
+        ledger.wait("priority -100")
+        found = [event["event"] for event in ledger.all() if event["event"].startswith("priority")]
+    assert found == ["priority 100", "priority 40", "priority 0", "priority -100"]
+
+
+def test_threads_and_forked_children_enqueue_on_connections_of_their_own(
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+) -> None:
+    application.note_text.enqueue("parent")
+    children = [_fork_and_enqueue(20) for _ in range(3)]
+    threads = [threading.Thread(target=application.note_text.enqueue_many, args=([("t",)] * 20,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        application.note_text.enqueue("parent")
+    for thread in threads:
+        thread.join(timeout=20)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+    assert count(channel) == 1 + 60 + 60 + 20
+
+
+def _fork_and_enqueue(jobs: int) -> int:
+    child = os.fork()
+    if child:
+        return child
+    exit_code = 1
+    try:
+        for _ in range(jobs):
+            application.note_text.enqueue("child")
+        exit_code = 0
+    finally:
+        os._exit(exit_code)
+
+
+def test_an_undecodable_message_and_an_unknown_task_are_dead_lettered_and_the_worker_goes_on(
+    ledger: Ledger, tmp_path: Path, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    application.nobody_has_it.enqueue()
+    channel.basic_publish("", "default", b"\xff no JSON")
+    application.note_text.enqueue("alive")
+    with start_worker(tmp_path):
+        ledger.wait("alive")
+        wait_for(lambda: count(channel, "default.XQ") == 2)
+
+
+def test_a_retry_that_is_due_while_rabbitmq_is_down_is_not_lost(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with services.start("rabbitmq") as server:
+        monkeypatch.setenv("TASKBRIDGE_URL", f"dramatiq+{server.fresh_url()}")
+        taskbridge.configure()
+        with start_worker(tmp_path) as worker:
+            go = tmp_path / "go"
+            application.fail_when_told.enqueue(str(go))
+            ledger.wait("told")
+            server.kill()
+            go.touch()
+            worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=15))
+            server.restart()
+            wait_for(lambda: 2 in {event["attempt"] for event in ledger.events("told")}, seconds=30)
