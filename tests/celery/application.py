@@ -1,0 +1,99 @@
+"""The tasks of these tests. Each leaves lines in a ledger, in one write that survives a SIGKILL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import taskbridge
+
+LEDGER = "TASKBRIDGE_TEST_LEDGER"
+
+
+def note(event: str, **facts: Any) -> None:
+    line = json.dumps({"event": event, "at": time.time(), "pid": os.getpid(), **facts})
+    ledger = os.open(os.environ[LEDGER], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.write(ledger, f"{line}\n".encode())
+    finally:
+        os.close(ledger)
+
+
+@taskbridge.task(name="note")
+def noted(text: str, value: Any = None) -> None:
+    note(text, value=value)
+
+
+@taskbridge.task(name="hold")
+def hold(text: str, seconds: float) -> None:
+    note(text)
+    time.sleep(seconds)
+    note(f"{text} ended")
+
+
+@taskbridge.task(name="once", delivery="at_most_once")
+def once(text: str) -> None:
+    note(text)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@taskbridge.task(name="dies")
+def dies(text: str, times: int) -> None:
+    """Kill the process that runs it, `times` times."""
+    before = int(os.environ.get("TASKBRIDGE_TEST_DEATHS", "0"))
+    note(text, before=before)
+    with open(os.environ[LEDGER]) as ledger:  # noqa: PTH123 - as above
+        starts = sum(json.loads(line)["event"] == text for line in ledger)
+    if starts <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    note(f"{text} ended")
+
+
+@taskbridge.task(name="fail", retry=taskbridge.Retry(3, delay=timedelta(milliseconds=100), jitter=False))
+def fail(text: str) -> None:
+    note(text)
+    raise ValueError(text)
+
+
+@taskbridge.task(name="slow", timeout=timedelta(seconds=1))
+def slow(text: str) -> None:
+    note(text)
+    try:
+        time.sleep(3)
+    finally:
+        note(f"{text} ended")
+
+
+@taskbridge.task(name="legacy.total")
+def total(price: Decimal, day: date, at: datetime, customer: UUID, raw: bytes, lines: list[int]) -> str:
+    note("total", kinds=[type(value).__name__ for value in (price, day, at, customer, raw)])
+    return f"{price} {day} {at.isoformat()} {customer} {raw.decode()} {sum(lines)}"
+
+
+@taskbridge.task(name="legacy.flaky", retry=taskbridge.Retry(3, delay=timedelta(0)), takes_context=True)
+def flaky(context: taskbridge.Context, text: str) -> int:
+    note(text, attempt=context.attempt)
+    if context.attempt < 3:
+        raise ValueError(text)
+    return context.attempt
+
+
+@taskbridge.task(name="legacy.add")
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@taskbridge.on_worker_start
+def started() -> None:
+    note("worker started")
+
+
+@taskbridge.on_worker_stop
+def stopped() -> None:
+    note("worker stopped")
