@@ -82,6 +82,13 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class CarriesTypes(Protocol):
+    """A backend whose engine's own encoding carries more types than JSON exactly, for `?workers=native`."""
+
+    native_types: ClassVar[frozenset[type]]
+
+
+@runtime_checkable
 class HasStore(Protocol):
     """A backend whose broker can also hold results."""
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from taskbridge.codec.unchanged import is_unchanged
+from taskbridge.backend import CarriesTypes
+from taskbridge.codec.unchanged import is_carried, is_unchanged
 from taskbridge.errors import ConfigurationError, EnqueueError, InvalidArguments, InvalidTask, UnsupportedFeature
 from taskbridge.identity import new_ids
 from taskbridge.message import Headers, Message
@@ -88,7 +89,11 @@ class Binding(Generic[R]):
         options = self._options
         plain_args, plain_kwargs = self._task.codec.encode(args, kwargs)
         if self._has_native_workers:
-            refuse_changed([*enumerate(args), *kwargs.items()], [*plain_args, *plain_kwargs.values()], self._task.name)
+            types = self.backend.native_types if isinstance(self.backend, CarriesTypes) else frozenset()
+            for position, value in enumerate(args):
+                plain_args[position] = unchanged(value, plain_args[position], types, position, self._task.name)
+            for keyword, value in kwargs.items():
+                plain_kwargs[keyword] = unchanged(value, plain_kwargs[keyword], types, keyword, self._task.name)
         size = _size(plain_args, plain_kwargs)
         if size > self._size_limit:
             raise InvalidArguments(
@@ -194,15 +199,20 @@ def refuse_main_module(task: Task[Any, Any, Any], /) -> None:
         )
 
 
-def refuse_changed(sent: Sequence[tuple[int | str, Any]], plain: Sequence[Any], task: str, /) -> None:
-    """Refuse arguments that a worker which TaskBridge does not run would receive in another form."""
-    for (argument, value), encoded in zip(sent, plain, strict=True):
-        if not is_unchanged(value, encoded):
-            raise InvalidArguments(
-                f"The argument {argument!r} of {task!r} is a {type(value).__qualname__}, and the workers of "
-                f"?workers=native would receive its JSON form, {encoded!r:.80}. Send that form, or let TaskBridge run "
-                f"the workers."
-            )
+def unchanged(sent: Any, plain: Any, types: frozenset[type], argument: int | str, task: str, /) -> Any:
+    """What a worker that TaskBridge does not run is to be given: the value as it was sent.
+
+    Raises:
+        InvalidArguments: it would receive another form.
+    """
+    if is_unchanged(sent, plain):
+        return plain
+    if is_carried(sent, types):
+        return sent
+    raise InvalidArguments(
+        f"The argument {argument!r} of {task!r} is a {type(sent).__qualname__}, and the workers of ?workers=native "
+        f"would receive its JSON form, {plain!r:.80}. Send that form, or let TaskBridge run the workers."
+    )
 
 
 def check_queue(name: str, known: Sequence[str], alias: str, task: str) -> None:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import sys
 import uuid
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from uuid import UUID
 
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.errors import ConfigurationError
@@ -23,8 +25,8 @@ from taskbridge_celery import priority
 from taskbridge_celery.application import VISIBILITY_SECONDS, check_app, load_app, make_app
 from taskbridge_celery.encoding import SERIALIZER
 from taskbridge_celery.publisher import Publisher
-from taskbridge_celery.record import record
-from taskbridge_celery.wire import to_native
+from taskbridge_celery.record import native_record, record
+from taskbridge_celery.wire import to_native, to_native_worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,6 +54,7 @@ class CeleryBackend(Backend):
         "visibility_timeout": "Redis: seconds until an unacknowledged job is given out again",
     }
     wire_names: ClassVar[Literal["name", "module path"]] = "name"
+    native_types: ClassVar[frozenset[type]] = frozenset({bytes, date, datetime, time, Decimal, UUID})
     capabilities: Capabilities
 
     def __init__(
@@ -73,15 +76,8 @@ class CeleryBackend(Backend):
         self._pool = url.choice("pool", ("prefork", "threads", "solo"), "prefork") if url else "prefork"
         self._is_redis = self.app.connection_for_write().transport.driver_type == "redis"
         self._max_priority = self.app.conf.task_queue_max_priority or 0
-        self.capabilities = record(
-            is_redis=self._is_redis,
-            max_priority=self._max_priority,
-            has_main_thread=self._pool != "threads",
-            visibility=timedelta(
-                seconds=self.app.conf.broker_transport_options.get("visibility_timeout", VISIBILITY_SECONDS)
-            ),
-            has_store=self._is_redis or store is not None or (url is not None and url.store is not None),
-        )
+        self._has_native_workers = url is not None and url.has_native_workers
+        self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         """Raises `EnqueueError` after at most 5 s for connecting, 5 s for the answer, 10 s for a free connection."""
@@ -117,6 +113,22 @@ class CeleryBackend(Backend):
             return open_store(self._store_url)
         return open_store(self.app.conf.broker_url) if self._is_redis else None
 
+    def _record(self) -> Capabilities:
+        seconds = self.app.conf.broker_transport_options.get("visibility_timeout", VISIBILITY_SECONDS)
+        held: dict[str, Any] = {
+            "is_redis": self._is_redis,
+            "max_priority": self._max_priority,
+            "visibility": timedelta(seconds=seconds),
+        }
+        if self._has_native_workers:
+            return native_record(**held)
+        has_store = self._is_redis or self._store_url is not None
+        return record(
+            **held,
+            has_main_thread=self._pool != "threads",
+            has_store=has_store or (self._url is not None and self._url.store is not None),
+        )
+
     def _publication(self, message: Message, parent: tuple[str, str] | None) -> Publication:
         options: dict[str, Any] = {
             "queue": self.app.amqp.queues[message.queue_name],
@@ -127,6 +139,8 @@ class CeleryBackend(Backend):
             options["priority"] = priority.redis_step(message.priority)
         elif self._max_priority:
             options["priority"] = priority.amqp_level(message.priority, self._max_priority)
+        if self._has_native_workers:
+            return message.task, to_native_worker(message, parent=parent), {**options, **_for_native_worker(message)}
         return message.task, to_native(message, parent=parent), options
 
     def _parent(self) -> tuple[str, str] | None:
@@ -143,3 +157,11 @@ def _the_app(url: BackendURL | None, app: Celery | None, queues: Sequence[str]) 
     if url.host:
         raise ConfigurationError(f"{url} names a broker, and so does the app. Write {url.scheme}://?app={path}.")
     return load_app(path)
+
+
+def _for_native_worker(message: Message) -> dict[str, Any]:
+    """Kombu's own encoding, and an expiry that RabbitMQ sees."""
+    options: dict[str, Any] = {"serializer": "json"}
+    if message.headers and message.headers.expires:
+        options["expiration"] = max(0.0, (message.headers.expires - datetime.now(UTC)).total_seconds())
+    return options

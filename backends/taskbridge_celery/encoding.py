@@ -52,6 +52,13 @@ def has_wrapped(value: Any, /) -> bool:
     return type(value) is dict and any(map(has_wrapped, value.values()))
 
 
+def has_tags(value: Any, /) -> bool:
+    """Whether Kombu would read some dict in it as a value of another type."""
+    if type(value) is list:
+        return any(map(has_tags, value))
+    return type(value) is dict and (value.keys() == TAG_KEYS or any(map(has_tags, value.values())))
+
+
 def _wrapped(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_wrapped(item) for item in value]

@@ -18,7 +18,7 @@ def record(
     """With workers that TaskBridge runs."""
     return Capabilities(
         at_least_once=_at_least_once(is_redis),
-        at_most_once=native("acknowledged before a process of the pool gets the job"),
+        at_most_once=_at_most_once(is_redis),
         retry=emulated(Retries, cost="one message more for each further attempt, which a worker holds until it is due"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=(
@@ -27,18 +27,32 @@ def record(
             else refused("thread workers: a blocking call is not interrupted. Use ?pool=prefork.")
         ),
         expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=_run_after("visibility timeout", visibility)
-        if is_redis
-        else _run_after("consumer timeout", CONSUMER_TIMEOUT),
+        run_after=_run_after(is_redis, visibility),
         priority=_priority(is_redis, max_priority),
         result=(
             emulated(Results, cost="three writes a job to the store")
             if has_store
-            else refused(
-                "RabbitMQ cannot hold results. Name a store: ?store=redis://host/0 (or postgresql://, sqlite:///)"
-            )
+            else refused("RabbitMQ cannot hold results. Name a store, for example ?store=redis://host/0.")
         ),
         context=native("a header more of Celery's message"),
+    )
+
+
+def native_record(*, is_redis: bool, max_priority: int, visibility: timedelta) -> Capabilities:
+    """Under `?workers=native`: what an unmodified Celery worker does exactly."""
+    ours = "a Celery worker that TaskBridge does not run has no such thing. Take ?workers=native out"
+    theirs = "the workers' own acks_late says when a job is acknowledged, and no message can. Take ?workers=native out."
+    return Capabilities(
+        at_least_once=refused(theirs),
+        at_most_once=refused(theirs),
+        retry=refused(f"{ours}, or keep the retries of the Celery task itself."),
+        timeout=refused(f"{ours}, or give Celery's own: native={{'celery': {{'soft_time_limit': 5}}}}."),
+        prompt_timeout=refused(f"{ours}."),
+        expires=native("Celery's own header; the job ends as REVOKED, and RabbitMQ may drop it without a trace"),
+        run_after=_run_after(is_redis, visibility),
+        priority=_priority(is_redis, max_priority),
+        result=refused(f"{ours}, or read Celery's own results."),
+        context=refused(f"{ours}."),
     )
 
 
@@ -51,9 +65,20 @@ def _at_least_once(is_redis: bool) -> Support:
     return native("acknowledged after the run; a killed process's job is published again, at most three times")
 
 
-def _run_after(limit: str, value: timedelta) -> Support:
+def _at_most_once(is_redis: bool) -> Support:
+    if is_redis:
+        return native("acknowledged before a process of the pool gets the job")
+    return refused(
+        "RabbitMQ does not confirm an acknowledgement, so one that is lost with its connection repeats the job. Use a "
+        "backend that takes a job off its broker before it runs, such as celery+redis or huey+redis."
+    )
+
+
+def _run_after(is_redis: bool, visibility: timedelta) -> Support:
+    limit, value = ("visibility timeout", visibility) if is_redis else ("consumer timeout", CONSUMER_TIMEOUT)
     return native(
-        f"a worker holds the job until it is due; half of the broker's {limit} of {value} is kept for its run",
+        f"a worker holds the job until it is due, within the broker's {limit} of {value}, half of which is kept for "
+        f"its run. Enqueue it later{', or raise ?visibility_timeout=' if is_redis else ''}",
         ceiling=value / 2,
     )
 

@@ -12,12 +12,15 @@ from celery.app.amqp import task_message
 from celery.utils.nodenames import anon_nodename
 from celery.utils.saferepr import saferepr
 
-from taskbridge.errors import UndecodableMessage
+from taskbridge.errors import InvalidArguments, UndecodableMessage, UnsupportedFeature
 from taskbridge.message import HEADER, Message, decode_headers, encode_headers
-from taskbridge_celery.encoding import has_wrapped, unwrap
+from taskbridge_celery.encoding import has_tags, has_wrapped, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+NATIVE_OPTIONS = frozenset({"name", "shadow", "soft_time_limit", "time_limit"})
+"""What `native={"celery": {...}}` may say."""
 
 REPR_LENGTH = 1024
 """Celery's own limit for what Flower and the logs show of arguments."""
@@ -33,9 +36,17 @@ def to_native(
         retries: how many attempts lie behind it.
         parent: root id and own id of the Celery task that is running here.
         expires: for a worker that is not ours, and will not read our headers.
+
+    Raises:
+        UnsupportedFeature: a native option that is not known.
     """
     root_id, parent_id = parent or (message.id, None)
     native = message.native
+    if not NATIVE_OPTIONS.issuperset(native):
+        raise UnsupportedFeature(
+            f"native={{'celery': ...}} of {message.task!r} has {sorted(native.keys() - NATIVE_OPTIONS)}; known are "
+            f"{', '.join(sorted(NATIVE_OPTIONS))}. Canvas, groups and links stay with Celery's own calls."
+        )
     headers = {
         "lang": "py",
         "task": message.task,
@@ -65,6 +76,24 @@ def to_native(
         body=(message.args, message.kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}),
         sent_event=None,
     )
+
+
+def to_native_worker(message: Message, /, *, parent: tuple[str, str] | None = None) -> task_message:
+    """The same for a worker that knows nothing of us: its own expiry, no headers of ours, and Kombu's own encoding.
+
+    Raises:
+        InvalidArguments: Kombu would read a dict in the arguments as something else.
+    """
+    if has_tags(message.args) or has_tags(message.kwargs):
+        raise InvalidArguments(
+            f"An argument of {message.task!r} holds a dict with the keys '__type__' and '__value__' alone, which a "
+            f"Celery worker would read as a value of another type. Name the keys otherwise, or let TaskBridge run the "
+            f"workers."
+        )
+    expires = message.headers.expires if message.headers else None
+    native = to_native(message, parent=parent, expires=expires)
+    native.headers.pop(HEADER, None)
+    return native
 
 
 def from_native(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 
 def is_unchanged(sent: Any, plain: Any, /) -> bool:
@@ -17,3 +20,12 @@ def is_unchanged(sent: Any, plain: Any, /) -> bool:
     if isinstance(sent, dict):
         return sent.keys() == plain.keys() and all(is_unchanged(sent[key], plain[key]) for key in sent)
     return bool(sent == plain)
+
+
+def is_carried(value: Any, types: AbstractSet[type], /) -> bool:
+    """True if it consists of JSON's own types and these."""
+    if isinstance(value, list):
+        return type(value) is list and all(is_carried(item, types) for item in value)
+    if isinstance(value, dict):
+        return type(value) is dict and all(type(key) is str and is_carried(value[key], types) for key in value)
+    return value is None or type(value) in (bool, int, float, str) or type(value) in types

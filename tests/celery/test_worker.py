@@ -42,6 +42,7 @@ def test_a_job_that_kills_every_process_fails_in_the_end_and_the_worker_goes_on(
     assert len(ledger.events("poison")) == 4
 
 
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
 @pytest.mark.usefixtures("configured")
 def test_a_job_at_most_once_is_not_run_again_after_a_kill(tmp_path: Path, ledger: Ledger) -> None:
     with start_worker(tmp_path):
