@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from taskbridge.backend import CarriesTypes
-from taskbridge.codec.unchanged import is_carried, is_unchanged
-from taskbridge.errors import ConfigurationError, EnqueueError, InvalidArguments, InvalidTask, UnsupportedFeature
+from taskbridge.errors import EnqueueError, InvalidArguments
 from taskbridge.identity import new_ids
 from taskbridge.message import Headers, Message
+from taskbridge.refusals import check, check_ceiling, check_queue, refuse_main_module, unchanged
 from taskbridge.registry import wire_name
 from taskbridge.result import TaskResult
-from taskbridge.settings import BackendURL, did_you_mean
+from taskbridge.settings import BackendURL
 from taskbridge.settings.url import DEFAULT_SIZE_LIMIT
 from taskbridge.store import NewRecord
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskbridge.backend import Backend
-    from taskbridge.capability import Support
-    from taskbridge.options import TaskOptions
     from taskbridge.settings import BackendSettings
     from taskbridge.store import Record, ResultStore
     from taskbridge.task import Task
@@ -188,82 +186,3 @@ def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] 
 def moment(value: timedelta | datetime | None, now: datetime, /) -> datetime | None:
     """The aware moment that a task's `expires` or `run_after` means for a job enqueued now."""
     return now + value if isinstance(value, timedelta) else value
-
-
-def refuse_main_module(task: Task[Any, Any, Any], /) -> None:
-    """Refuse a task that only this script knows: a worker could not import it."""
-    if task.function.__module__ == "__main__":
-        raise InvalidTask(
-            f"The task {task.function.__qualname__!r} lives in the script that is being run, and no worker can import "
-            f"that. Move it to a module, say tasks.py, and write: from tasks import {task.function.__qualname__}"
-        )
-
-
-def unchanged(sent: Any, plain: Any, types: frozenset[type], argument: int | str, task: str, /) -> Any:
-    """What a worker that TaskBridge does not run is to be given: the value as it was sent.
-
-    Raises:
-        InvalidArguments: it would receive another form.
-    """
-    if is_unchanged(sent, plain):
-        return plain
-    if is_carried(sent, types):
-        return sent
-    raise InvalidArguments(
-        f"The argument {argument!r} of {task!r} is a {type(sent).__qualname__}, and the workers of ?workers=native "
-        f"would receive its JSON form, {plain!r:.80}. Send that form, or let TaskBridge run the workers."
-    )
-
-
-def check_queue(name: str, known: Sequence[str], alias: str, task: str) -> None:
-    """Refuse a queue that the settings do not list: no worker would serve it."""
-    if name not in known:
-        raise ConfigurationError(
-            f"The task {task!r} names the queue {name!r}, which the backend {alias!r} does not have."
-            f"{did_you_mean(name, known)} Queues are listed in the setting `queues`."
-        )
-
-
-def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, is_strict: bool) -> None:
-    """Hold a task's options against the backend's record.
-
-    Raises:
-        UnsupportedFeature: the first option that the backend refuses, with the reason.
-    """
-    record = backend.capabilities
-    asked: list[tuple[str, Support]] = []
-    if options.delivery == "effectively_once":
-        raise UnsupportedFeature(
-            f"delivery='effectively_once' of {task!r} on {label}: it needs a key and a store of keys, which no backend "
-            f"offers yet. Take it out and make the task harmless to repeat."
-        )
-    if options.delivery is not None:
-        asked.append((f"delivery={options.delivery!r}", getattr(record, options.delivery)))
-    written = {
-        "retry": options.retry is not None,
-        "timeout": options.timeout is not None,
-        "expires": options.expires is not None,
-        "run_after": options.run_after is not None,
-        "priority": options.priority != 0,
-        "result": options.result,
-        "context": options.takes_context or bool(options.metadata),
-    }
-    asked += [(name, getattr(record, name)) for name, is_written in written.items() if is_written]
-    for what, support in asked:
-        if support.is_refused:
-            raise UnsupportedFeature(f"{what} of the task {task!r} is refused on {label}: {support.note}")
-        if is_strict and support.level == "emulated":
-            raise UnsupportedFeature(
-                f"{what} of the task {task!r} would be emulated on {label} ({support.note}), and strict=yes "
-                f"refuses that."
-            )
-    if isinstance(options.run_after, timedelta):
-        check_ceiling(options.run_after, record.run_after, label, task)
-
-
-def check_ceiling(delay: timedelta, support: Support, label: str, task: str) -> None:
-    """Refuse a delay that the backend cannot hold safely."""
-    if support.ceiling is not None and delay > support.ceiling:
-        raise UnsupportedFeature(
-            f"A delay of {delay} for {task!r} is above what {label} holds safely, {support.ceiling}: {support.note}"
-        )
