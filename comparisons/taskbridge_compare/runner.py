@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -79,6 +80,10 @@ class Run:
                 self.stopping.set()
                 servers.stop()
         self.result.header["seconds"] = round(time.monotonic() - begin, 1)
+        self.result.header["processor_seconds"] = {
+            "comparison": round(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), 1),
+            "engines": round(sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]), 1),
+        }
         self.result.header["finished"] = now()
         return self.result
 
