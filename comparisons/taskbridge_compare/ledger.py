@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.03
 
 
 class NotSeen(Exception):

@@ -9,31 +9,25 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from taskbridge.process import GuardedFolder
-from taskbridge_compare.checkers import Verdict
-from taskbridge_compare.drivers import shown
-from taskbridge_compare.experiments import FAULTS, STEADY, Experiment, Scene
-from taskbridge_compare.experiments.expiry import EXPIRES_SECONDS
-from taskbridge_compare.experiments.waiting import prepare
-from taskbridge_compare.faults.proxy import CuttingProxy
-from taskbridge_compare.ledger import Event, Interrupted, NotSeen
 from taskbridge_compare.results import Result, machine, now, versions
+from taskbridge_compare.semantics import SEPARATE, TOGETHER, Semantics
 from taskbridge_compare.servers import Servers
-from taskbridge_compare.speed.course import DEFAULT, FULL, QUICK, SpeedCourse
-from taskbridge_compare.station import Refused, Station, StationError
+from taskbridge_compare.speed.course import DEFAULT, FULL, SpeedCourse
+from taskbridge_compare.speed.quick import measure_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from taskbridge_compare.checkers import Verdict
     from taskbridge_compare.drivers import Driver
+    from taskbridge_compare.experiments import Experiment
     from taskbridge_compare.speed.number import Number
+    from taskbridge_compare.station import Station
     from taskbridge_compare.workload import Workload
 
-CourseName = Literal["faults", "steady"]
-_COURSES: dict[CourseName, tuple[Experiment, ...]] = {"faults": FAULTS, "steady": STEADY}
 # Stations spend their time watching, not computing: several to a processor.
 _STATIONS_PER_PROCESSOR = 8
 
@@ -73,9 +67,14 @@ class Run:
                 drivers = self._runnable(servers)
                 self._describe(started, servers)
                 self._rows(drivers)
-                self._semantics(drivers, servers, folder.path)
-                if self.plan.speed and drivers:
-                    self._speed(drivers, servers, folder.path)
+                kept = self._semantics(drivers, servers, folder.path)
+                try:
+                    if kept:
+                        measure_kept(kept, servers, self._number)
+                    elif self.plan.speed and drivers:
+                        self._speed(drivers, servers, folder.path)
+                finally:
+                    _close(kept)
             finally:
                 self.stopping.set()
                 servers.stop()
@@ -128,83 +127,40 @@ class Run:
 
     # Semantics.
 
-    def _semantics(self, drivers: Sequence[Driver], servers: Servers, folder: Path) -> None:
-        courses: list[tuple[Driver, CourseName]] = [(driver, "faults") for driver in drivers]
-        courses += [(driver, "steady") for driver in drivers]
+    def _semantics(self, drivers: Sequence[Driver], servers: Servers, folder: Path) -> list[Station]:
+        """All courses side by side. The stations that the speed stage goes on with, in the order of the rows."""
+        semantics = Semantics(
+            workload=self.plan.workload,
+            servers=servers,
+            folder=folder,
+            window=self.plan.window,
+            stopping=self.stopping,
+            record=self._cell,
+        )
+        keep = self.plan.mode == "quick" and self.plan.speed
+        courses = TOGETHER if self.plan.mode == "quick" else SEPARATE
         pool = ThreadPoolExecutor(max_workers=_STATIONS_PER_PROCESSOR * len(os.sched_getaffinity(0)))
-        futures: set[Future[None]] = {
-            pool.submit(self._course, driver, name, servers, folder) for driver, name in courses
-        }
+        futures = [
+            pool.submit(semantics.run, driver, course, self.plan.experiments, keep=keep)
+            for course in courses
+            for driver in drivers
+        ]
         try:
-            while futures:
-                done, futures = wait(futures, timeout=0.5, return_when=FIRST_COMPLETED)
+            left = set(futures)
+            while left:
+                done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in done:
                     future.result()
         except BaseException:
             self.stopping.set()
-            raise
-        finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-    def _course(self, driver: Driver, name: CourseName, servers: Servers, folder: Path) -> None:
-        wanted = [one for one in _COURSES[name] if self.plan.experiments is None or one.name in self.plan.experiments]
-        if not wanted or self.stopping.is_set():
-            return
-        station: Station | None = None
-        proxy: CuttingProxy | None = None
-        left = list(wanted)
-        try:
-            url = servers.fresh_url(driver.broker)
-            proxy, worker_url = _through_proxy(url) if name == "faults" else (None, None)
-            place = folder / f"{driver.backend}-{driver.profile}-{name}"
-            station = Station(
-                driver, self.plan.workload, folder=place, url=url, worker_url=worker_url, stopping=self.stopping
-            )
-            if name == "steady":
-                prepare(station, expires=EXPIRES_SECONDS)
-            scene = Scene(station=station, window=self.plan.window, proxy=proxy)
-            while left:
-                station.ready()
-                self._experiment(scene, left[0])
-                left.pop(0)
-        except Interrupted:
-            return
-        except (StationError, NotSeen, Refused, OSError) as error:
-            for experiment in left:
-                self._broken(driver, experiment, station, f"{type(error).__name__}: {error}")
-        finally:
-            if station is not None:
-                station.close()
-            if proxy is not None:
-                proxy.close()
-
-    def _experiment(self, scene: Scene, experiment: Experiment) -> None:
-        station = scene.station
-        begin = time.monotonic()
-        try:
-            asked = experiment.run(scene)
-        except Refused as refused:
-            asked = {"victim": refused.key, "window": scene.window, "bounds": {}}
-        except (NotSeen, StationError) as error:
-            self._broken(station.driver, experiment, station, f"{error}{station.log_tail()}")
-            return
-        raw = _evidence(station.ledger.events(), experiment, asked)
-        # Judged on what is published, so that the published can be judged again.
-        verdict = experiment.judge([Event.restore(event) for event in raw], asked)
-        self._cell(station.driver, experiment, verdict, raw, asked=asked, seconds=round(time.monotonic() - begin, 2))
-
-    def _broken(self, driver: Driver, experiment: Experiment, station: Station | None, why: str) -> None:
-        verdict = Verdict(outcome="unknown", text="unknown", detail=why)
-        raw = _evidence(station.ledger.events(), experiment, {}) if station is not None else []
-        self._cell(driver, experiment, verdict, raw, asked={}, seconds=0.0, broken=True)
+            _close(station for station in map(_outcome, futures) if station is not None)
+            raise
+        pool.shutdown()
+        return [station for station in map(_outcome, futures) if station is not None]
 
     def _cell(
-        self,
-        driver: Driver,
-        experiment: Experiment,
-        verdict: Verdict,
-        raw: list[dict[str, Any]],
-        **more: Any,
+        self, driver: Driver, experiment: Experiment, verdict: Verdict, raw: list[dict[str, Any]], **more: Any
     ) -> None:
         reference = f"{driver.backend}/{driver.profile}/{experiment.name}"
         cell = {
@@ -223,7 +179,7 @@ class Run:
     # Speed.
 
     def _speed(self, drivers: Sequence[Driver], servers: Servers, folder: Path) -> None:
-        sizes = {"quick": QUICK, "default": DEFAULT, "full": FULL}[self.plan.mode]
+        sizes = FULL if self.plan.mode == "full" else DEFAULT
         for backend in dict.fromkeys(driver.backend for driver in drivers):
             course = SpeedCourse(
                 drivers=[driver for driver in drivers if driver.backend == backend],
@@ -243,29 +199,11 @@ class Run:
             self.tell("number", number.plain())
 
 
-def _evidence(events: Sequence[Event], experiment: Experiment, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """The events of an experiment's own keys, and the starts of workers from its first event on."""
-    keys = {value for value in asked.values() if isinstance(value, str)} - {""}
-    keys |= set(asked.get("keys", ())) | {key for key, _ in asked.get("order", ())}
-    own = [event for event in events if event.key in keys or event.key.startswith(experiment.name)]
-    begin = own[0].at if own else 0.0
-    chosen = [event for event in events if event in own or (event.kind == "worker" and own and event.at > begin)]
-    return [_published(event) for event in chosen]
+def _outcome(future: Future[Station | None]) -> Station | None:
+    """The station that a course kept; None if it was cancelled, failed or kept none."""
+    return None if future.cancelled() or future.exception() is not None else future.result()
 
 
-def _published(event: Event) -> dict[str, Any]:
-    plain = event.plain()
-    plain.pop("thread", None)
-    plain["at"] = round(plain["at"], 6)
-    if event.kind == "worker":
-        plain["argv"] = shown(plain["argv"])
-    return plain
-
-
-def _through_proxy(url: str) -> tuple[CuttingProxy | None, str | None]:
-    parts = urlsplit(url)
-    if not parts.port:
-        return None, None
-    proxy = CuttingProxy(parts.hostname or "127.0.0.1", parts.port)
-    credentials, at, _ = parts.netloc.rpartition("@")
-    return proxy, parts._replace(netloc=f"{credentials}{at}127.0.0.1:{proxy.port}").geturl()
+def _close(stations: Iterable[Station]) -> None:
+    for station in stations:
+        station.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -12,6 +13,8 @@ import threading
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from taskbridge.process import Command, Process
 from taskbridge_compare.drivers.driver import write
@@ -67,18 +70,32 @@ class Station:
         self.ids: dict[str, str] = {}
         self.prepared: dict[str, str] = {}
         self.workers_started = 0
+        self.sent = 0
         self.worker: Process | None = None
         self._producer: subprocess.Popen[str] | None = None
+        self._asking = threading.Lock()
         self._application = driver.application(workload, url, slots=slots)
-        self._worker_folder = folder / "worker"
         self._producer_folder = folder / "producer"
-        through = self._application if worker_url is None else driver.application(workload, worker_url, slots=slots)
-        self._worker_application = through
-        for place, application in ((self._producer_folder, self._application), (self._worker_folder, through)):
-            place.mkdir()
-            write(application, workload, place, native=driver.profile != "taskbridge")
+        self._worker_application = self._application
+        self._worker_folder = self._producer_folder
+        self._lay_out(self._application, self._producer_folder)
+        if worker_url is not None:
+            self._worker_application = driver.application(workload, worker_url, slots=slots)
+            self._worker_folder = folder / "worker"
+            self._lay_out(self._worker_application, self._worker_folder)
         for argv in self._application.setup:
             self._run(argv)
+
+    def go_direct(self) -> None:
+        """End a worker that goes through a proxy; from its next start on it takes the straight way to its broker."""
+        if self._worker_folder != self._producer_folder:
+            self.stop_worker()
+        self._worker_application = self._application
+        self._worker_folder = self._producer_folder
+
+    def _lay_out(self, application: Application, place: Path) -> None:
+        place.mkdir()
+        write(application, self.workload, place, native=self.driver.profile != "taskbridge")
 
     @property
     def application(self) -> Application:
@@ -115,14 +132,15 @@ class Station:
 
     def request(self, request: Mapping[str, Any], *, seconds: float = _REPLY_SECONDS) -> dict[str, Any]:
         """Ask the producer, starting it if need be; raises StationError if it does not answer in time."""
-        producer = self._producer or self._start_producer()
-        assert producer.stdin is not None
-        try:
-            producer.stdin.write(json.dumps(request) + "\n")
-            producer.stdin.flush()
-        except BrokenPipeError:
-            raise StationError(f"the producer ended: {self._tail('producer.log')}") from None
-        return self._reply(producer, seconds)
+        with self._asking:
+            producer = self._producer or self._start_producer()
+            assert producer.stdin is not None
+            try:
+                producer.stdin.write(json.dumps(request) + "\n")
+                producer.stdin.flush()
+            except BrokenPipeError:
+                raise StationError(f"the producer ended: {self._tail('producer.log')}") from None
+            return self._reply(producer, seconds)
 
     def _start_producer(self) -> subprocess.Popen[str]:
         log = (self.folder / "producer.log").open("w")
@@ -203,6 +221,18 @@ class Station:
     def pids(self) -> list[int]:
         """The worker's processes."""
         return [process.pid for process in self.worker.tree()] if self.worker is not None else []
+
+    def freeze(self) -> None:
+        """SIGSTOP every process of the worker: it takes no time and no job until `thaw`."""
+        for process in self.worker.tree() if self.worker is not None else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """SIGCONT every process of the worker."""
+        for process in self.worker.tree() if self.worker is not None else ():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def stop_worker(self) -> None:
         """End the worker, however it takes it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,6 @@ class TaskBridge:
     """The engine's own default of threads in one process, where a number of slots is not asked for."""
     profile: Profile = "taskbridge"
     no_time_limit: str = ""
-    bounds: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def backend(self) -> str:
@@ -89,6 +88,10 @@ class TaskBridge:
     @property
     def broker(self) -> Broker:
         return self.native.broker
+
+    @property
+    def bounds(self) -> Mapping[str, str]:
+        return self.native.bounds
 
     @property
     def distributions(self) -> tuple[str, ...]:

@@ -13,12 +13,8 @@ from taskbridge_compare.experiments.time_limit import TIME_LIMIT
 from taskbridge_compare.experiments.tree_kill import TREE_KILL
 from taskbridge_compare.experiments.unknown_task import UNKNOWN_TASK
 
-__all__ = ["EXPERIMENTS", "FAULTS", "STEADY", "Asked", "Experiment", "Scene"]
+__all__ = ["EXPERIMENTS", "Asked", "Experiment", "Scene"]
 
-# Faults share one station in this order, so that a worker which an experiment did not kill serves the next.
-FAULTS = (CONNECTION_CUT, CHILD_KILL, SIGTERM, TREE_KILL)
-# These share a station whose worker lives on; the first two look at what waited before it started.
-STEADY = (EXPIRY, PRIORITY, ACCOUNTING, DELAY, RETRY_CURVE, UNKNOWN_TASK, TIME_LIMIT)
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (

@@ -17,7 +17,8 @@ def _run(scene: Scene) -> Asked:
     victim = begin_victim(station, "connection_cut")
     station.ledger.write("fault", victim, fault="every connection of the worker to its broker reset")
     station.ledger.write("struck", victim, connections=scene.proxy.cut())
-    return {**asked, "victim": victim, "sentinel": watch(scene, victim, "connection_cut")}
+    sentinel = watch(scene, victim, "connection_cut")
+    return {**asked, "victim": victim, "sentinel": sentinel}
 
 
 CONNECTION_CUT = Experiment(

@@ -21,6 +21,7 @@ def _run(scene: Scene) -> Asked:
     code = station.wait_worker_exit(_EXIT_SECONDS)
     station.ledger.write("worker_ended", victim, exit_code=code)
     station.stop_worker()  # a supervisor that has waited long enough
+    station.go_direct()
     sentinel = watch(scene, victim, "sigterm")
     return {
         "victim": victim,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import statistics
 import time
 from typing import TYPE_CHECKING
+
+from taskbridge_compare.speed.number import Number
+from taskbridge_compare.speed.statistics import is_noisy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskbridge_compare.drivers import Broker
+    from taskbridge_compare.drivers import Broker, Driver
 
 _BODY = b"x" * 300
 OPERATIONS: dict[Broker, str] = {
@@ -33,6 +37,23 @@ def measure(broker: Broker, url: str, count: int) -> list[float]:
             write()
             samples.append(time.perf_counter() - begin)
         return samples
+
+
+def number(driver: Driver, raw: list[float]) -> Number:
+    """The raw write beside one row."""
+    middle = statistics.median(raw) * 1e6
+    return Number(
+        backend=driver.backend,
+        profile=driver.profile,
+        case="anchor",
+        title="raw broker write",
+        value=middle,
+        unit="us",
+        text=f"{middle:.0f} µs",
+        detail=f"median of {len(raw)}: {OPERATIONS[driver.broker]}",
+        noisy=is_noisy(raw),
+        samples=raw,
+    )
 
 
 def _redis(url: str, stack: contextlib.ExitStack) -> Callable[[], object]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.ledger import NotSeen
 from taskbridge_compare.speed import anchor, enqueue, worker
 from taskbridge_compare.speed.number import Number, unmeasured
-from taskbridge_compare.speed.statistics import is_noisy
 from taskbridge_compare.station import Refused, Station, StationError
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ class Sizes:
     anchored: int
 
 
-QUICK = Sizes(single_rounds=5, bulk_rounds=0, drained=60, latency=0, wakes=0, anchored=100)
 DEFAULT = Sizes(single_rounds=9, bulk_rounds=2, drained=200, latency=40, wakes=2, anchored=300)
 FULL = Sizes(single_rounds=21, bulk_rounds=7, drained=2000, latency=600, wakes=10, anchored=2000)
 
@@ -73,22 +70,8 @@ class SpeedCourse:
     def _enqueue(self) -> None:
         broker = self.drivers[0].broker
         raw = anchor.measure(broker, self.servers.fresh_url(broker), self.sizes.anchored)
-        middle = statistics.median(raw) * 1e6
         for driver in self.drivers:
-            self.tell(
-                Number(
-                    backend=driver.backend,
-                    profile=driver.profile,
-                    case="anchor",
-                    title="raw broker write",
-                    value=middle,
-                    unit="us",
-                    text=f"{middle:.0f} µs",
-                    detail=f"median of {len(raw)}: {anchor.OPERATIONS[broker]}",
-                    noisy=is_noisy(raw),
-                    samples=raw,
-                )
-            )
+            self.tell(anchor.number(driver, raw))
         sizes = [
             enqueue.Size(
                 case="enqueue_1", title="enqueue, a job", count=30, rounds=self.sizes.single_rounds, bulk=False
@@ -121,7 +104,7 @@ class SpeedCourse:
         self.tell(unmeasured(driver.backend, driver.profile, case, title, str(error), text="failed"))
 
     def _work(self, driver: Driver) -> None:
-        left = {"drain": "drain of no-ops", "startup": "start to first task", "memory": "memory (PSS)"}
+        left = {"drain": worker.DRAIN_TITLE, "startup": "start to first task", "memory": "memory (PSS)"}
         left["commands"] = worker.COMMANDS_TITLE
         if self.sizes.latency:
             left["latency"] = "latency p50 / p95 / p99"

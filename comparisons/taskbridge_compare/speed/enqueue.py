@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from taskbridge_compare.station import Station
 
+KEY = "speed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
@@ -32,9 +34,9 @@ def measure(stations: Sequence[Station], size: Size) -> list[Number]:
     again: list[float] = []
     seconds: dict[str, list[float]] = {station.driver.profile: [] for station in stations}
     for _ in range(size.rounds):
-        again.append(_chunk(first, size))
+        again.append(send(first, size.count, bulk=size.bulk))
         for station in stations:
-            seconds[station.driver.profile].append(_chunk(station, size))
+            seconds[station.driver.profile].append(send(station, size.count, bulk=size.bulk))
     numbers = []
     for station in stations:
         profile = station.driver.profile
@@ -66,14 +68,15 @@ def measure(stations: Sequence[Station], size: Size) -> list[Number]:
 
 def warm_up(station: Station) -> None:
     """A few uncounted jobs, alone and at once. Raises StationError if the application does not take them."""
-    for bulk in (False, True):
-        _chunk(station, Size(case="", title="", count=20, rounds=1, bulk=bulk))
+    send(station, 10)
+    send(station, 10, bulk=True)
 
 
-def _chunk(station: Station, size: Size) -> float:
+def send(station: Station, count: int, *, bulk: bool = False) -> float:
+    """Enqueue `count` no-ops; the producer's seconds for it."""
     task = station.workload.of_role("short")
-    job = {"key": "speed", "arguments": dict(task.arguments)}
-    request = {"verb": "measure", "task": task.name, "job": job, "count": size.count, "rounds": 1, "bulk": size.bulk}
-    reply = station.request(request, seconds=120)
-    station.check(reply)
+    job = {"key": KEY, "arguments": dict(task.arguments)}
+    request = {"verb": "measure", "task": task.name, "job": job, "count": count, "rounds": 1, "bulk": bulk}
+    reply = station.check(station.request(request, seconds=120))
+    station.sent += count
     return float(reply["seconds"][0])

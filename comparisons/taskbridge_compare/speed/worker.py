@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from taskbridge_compare.speed import counting
+from taskbridge_compare.speed import counting, enqueue
 from taskbridge_compare.speed.number import Number, unmeasured
 from taskbridge_compare.speed.statistics import percentile
 
@@ -21,49 +21,57 @@ if TYPE_CHECKING:
     from taskbridge_compare.station import Station
 
 _DRAIN_SECONDS = 60.0
-_KEY = "speed.drain"
+DRAIN_TITLE = "drain of no-ops"
 COMMANDS_TITLE = "broker commands a job"
 
 
 def drain(station: Station, count: int) -> Iterator[Number]:
     """Start a worker on a backlog of no-ops: start to first task, drain rate, memory, commands."""
-    task = station.workload.of_role("short")
-    job = {"key": _KEY, "arguments": dict(task.arguments)}
     before = counting.commands(station.driver.broker, station.url)
-    request = {"verb": "measure", "task": task.name, "job": job, "count": count, "rounds": 1}
-    station.check(station.request(request, seconds=120))
+    enqueue.send(station, count)
     between = counting.commands(station.driver.broker, station.url)
     station.start_worker()
-    begun = next(event.at for event in station.ledger.events() if event.kind == "worker")
     done: list[Event] = []
 
     def enough(event: Event) -> bool:
-        done.extend([event] if (event.kind, event.key) == ("end", _KEY) else [])
+        done.extend([event] if (event.kind, event.key) == ("end", enqueue.KEY) else [])
         return len(done) >= count
 
     station.ledger.wait_for(enough, _DRAIN_SECONDS, what=f"{count} jobs drained")
     after = counting.commands(station.driver.broker, station.url)
-    starts = [event.at for event in station.ledger.events() if (event.kind, event.key) == ("start", _KEY)]
-    backend, profile = station.driver.backend, station.driver.profile
-    ends = sorted(event.at for event in done)
-    low, high = int(count * 0.1), int(count * 0.95)
-    rate = (high - low) / (ends[high - 1] - ends[low - 1])
-    yield Number(
-        backend=backend,
-        profile=profile,
+    yield rate(station, [event.at for event in done])
+    yield _startup(station)
+    yield memory(station)
+    sent = None if before is None or between is None else counting.difference(before, between)
+    worked = None if between is None or after is None else counting.difference(between, after)
+    yield commands(station, sent, count, worked, count)
+
+
+def rate(station: Station, ends: list[float]) -> Number:
+    """Jobs a second, from the moments of their completion."""
+    ends = sorted(ends)
+    low, high = int(len(ends) * 0.1), int(len(ends) * 0.95)
+    value = (high - low) / (ends[high - 1] - ends[low - 1])
+    return Number(
+        backend=station.driver.backend,
+        profile=station.driver.profile,
         case="drain",
-        title="drain of no-ops",
-        value=rate,
+        title=DRAIN_TITLE,
+        value=value,
         unit="jobs/s",
-        text=f"{rate:.0f}/s",
-        detail=f"{count} jobs, between the 10th and 95th percentile of completion; one process",
-        noisy=False,
+        text=f"{value:.0f}/s",
+        detail=f"{len(ends)} jobs, between the 10th and 95th percentile of completion; one process",
         samples=[round(end - ends[0], 6) for end in ends],
     )
-    first = starts[0] - begun
-    yield Number(
-        backend=backend,
-        profile=profile,
+
+
+def _startup(station: Station) -> Number:
+    events = station.ledger.events()
+    begun = next(event.at for event in events if event.kind == "worker")
+    first = next(event.at for event in events if event.kind == "start") - begun
+    return Number(
+        backend=station.driver.backend,
+        profile=station.driver.profile,
         case="startup",
         title="start to first task",
         value=first,
@@ -72,14 +80,18 @@ def drain(station: Station, count: int) -> Iterator[Number]:
         detail="from starting the command to the first line of a waiting job",
         samples=[first],
     )
-    yield _memory(station)
-    if before is None or between is None or after is None:
+
+
+def commands(
+    station: Station, sent: dict[str, int] | None, jobs: int, worked: dict[str, int] | None, ran: int
+) -> Number:
+    """Broker commands of `jobs` enqueues and of a worker that ran `ran` jobs."""
+    backend, profile = station.driver.backend, station.driver.profile
+    if sent is None or worked is None:
         why = {"sqlite": "no server to ask", "amqp": "RabbitMQ does not count them", "postgres": "not counted"}
-        yield unmeasured(backend, profile, "commands", COMMANDS_TITLE, why[station.driver.broker])
-        return
-    sent, worked = counting.difference(before, between), counting.difference(between, after)
-    per_job = sum(sent.values()) / count, sum(worked.values()) / count
-    yield Number(
+        return unmeasured(backend, profile, "commands", COMMANDS_TITLE, why[station.driver.broker])
+    per_job = sum(sent.values()) / jobs, sum(worked.values()) / ran
+    return Number(
         backend=backend,
         profile=profile,
         case="commands",
@@ -87,12 +99,13 @@ def drain(station: Station, count: int) -> Iterator[Number]:
         value=per_job[0],
         unit="commands",
         text=f"{per_job[0]:.1f} + {per_job[1]:.1f}",
-        detail=f"enqueue: {counting.shown(sent, count)}; worker, its start included: {counting.shown(worked, count)}",
-        samples={"enqueue": sent, "worker": worked, "jobs": count},
+        detail=f"enqueue: {counting.shown(sent, jobs)}; worker, its polls included: {counting.shown(worked, ran)}",
+        samples={"enqueue": sent, "jobs": jobs, "worker": worked, "ran": ran},
     )
 
 
-def _memory(station: Station) -> Number:
+def memory(station: Station) -> Number:
+    """What all processes of the worker hold."""
     assert station.worker is not None
     sizes = []
     for process in station.worker.tree():
