@@ -31,6 +31,7 @@ from taskbridge.settings import check_options
 from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
 from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
+from taskbridge_django_tasks.connection import thread_connection
 from taskbridge_django_tasks.jsonb import through_jsonb, through_text
 from taskbridge_django_tasks.patches import forget_connections_after_fork
 from taskbridge_django_tasks.wire import OPTIONS, to_native
@@ -208,7 +209,7 @@ class DatabaseBackend(DjangoBackend):
 
     @contextmanager
     def _enqueuing(self, using: str) -> Iterator[None]:
-        connection = connections[using]
+        connection = thread_connection(using)
         try:
             connection.ensure_connection()
         except (DatabaseError, InterfaceError) as error:

@@ -12,6 +12,7 @@ from taskbridge.errors import ConfigurationError, StoreUnavailable
 from taskbridge.store import schema
 from taskbridge.store.dialect import POSTGRESQL, SQLITE
 from taskbridge.store.sql import SQLResultStore
+from taskbridge_django_tasks.connection import thread_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,13 +68,13 @@ class DjangoDatabase:
         """Nothing: the connections are Django's."""
 
     def _run(self, work: Callable[[Cursor], T]) -> T:
-        with contextlib.closing(connections[self._using].cursor()) as cursor:
+        with contextlib.closing(thread_connection(self._using).cursor()) as cursor:
             return work(cursor)
 
     def _prepare(self) -> None:
         if self._is_ready:
             return
-        connection = connections[self._using]
+        connection = thread_connection(self._using)
         is_inside = connection.in_atomic_block
         if self._run(lambda cursor: schema.version(cursor, self.dialect)) < len(schema.STEPS):
             if self.dialect.name == "postgresql":

@@ -49,19 +49,35 @@ class Worker(db_worker.Worker):
         self._swept = time.monotonic()
 
     def run(self) -> None:
-        """Poll until asked to stop."""
+        """Look for rows, and work them off, until asked to stop.
+
+        The look is a plain read. The stock loop, which takes the lock with each look, is run only when there is
+        something to claim: on SQLite, idle workers would keep those who write out of the file.
+        """
+        has_end, self.batch = self.batch, True
         failures = 0
         while self.running:
-            seen = self._run_tasks
             try:
-                super().run()
-            except (OperationalError, InterfaceError) as error:
-                failures = failures + 1 if self._run_tasks == seen else 1
-                logger.warning("The database did not answer, which is tried again: %s", str(error).strip())
                 close_stale_connections()
+                if self._is_any_due():
+                    failures = 0
+                    super().run()
+                    self.startup_delay = False
+            except (OperationalError, InterfaceError) as error:
+                logger.warning("The database did not answer, which is tried again: %s", str(error).strip())
+                failures += 1
                 time.sleep(PAUSES[min(failures, len(PAUSES)) - 1])
-            else:
+                continue
+            if has_end or (self.max_tasks is not None and self._run_tasks >= self.max_tasks):
                 return
+            if self.running:
+                time.sleep(self.interval)
+
+    def _is_any_due(self) -> bool:
+        rows = DBTaskResult.objects.ready().filter(backend_name=self.backend_name)
+        if not self.process_all_queues:
+            rows = rows.filter(queue_name__in=self.queue_names)
+        return bool(rows.exclude(queue_name__in=self.excluded_queue_names).exists())
 
     def shutdown(self, signum: int, frame: FrameType | None) -> None:
         """Leave after the current job, or at the end of a poll: the stock one may leave between a claim and its run."""

@@ -14,7 +14,12 @@ TIME_ZONE = "Europe/Warsaw"
 INSTALLED_APPS = [*(["django_tasks"] if django.VERSION < (6, 0) else []), "django_tasks_db"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {
-    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": unquote(_url.path[1:])}
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": unquote(_url.path[1:]),
+        # What Django's documentation advises for a file with many writers.
+        "OPTIONS": {"timeout": 20, "transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"},
+    }
     if _url.scheme == "sqlite"
     else {
         "ENGINE": "django.db.backends.postgresql",
