@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -110,12 +111,12 @@ class BackendURL:
         return f"BackendURL({str(self)!r})"
 
 
+_PASSWORD = re.compile(r"(://[^:/?#@]*):.*@")
+
+
 def mask_url(text: str, /) -> str:
-    """The text with the password of a URL in it replaced."""
-    parts = urlsplit(text) if "://" in text else None
-    if parts is None or not parts.password:
-        return text
-    return text.replace(f":{parts.password}@", ":***@", 1)
+    """The text with the passwords of URLs in it replaced, even where it is no proper URL."""
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 def parse_url(text: str, /) -> BackendURL:
