@@ -17,8 +17,10 @@ class DjangoBackend(Backend):
     """A `TASKS` alias. `DjangoBackend(url)` gives the adapter of the native backend that the URL names."""
 
     engine: ClassVar[str] = "django"
-    brokers: ClassVar[tuple[str, ...]] = ("db",)
-    url_options: ClassVar[Mapping[str, str]] = {}
+    brokers: ClassVar[tuple[str, ...]] = ("db", "rq")
+    url_options: ClassVar[Mapping[str, str]] = {
+        "serializer": "on rq: json, or pickle to talk with stock workers and producers"
+    }
     wire_names: ClassVar[Literal["name", "module path"]] = "module path"
 
     def __new__(cls, url: BackendURL, *, queues: Sequence[str] = ("default",)) -> DjangoBackend:
@@ -29,7 +31,13 @@ class DjangoBackend(Backend):
             from taskbridge_django_tasks.db import DatabaseBackend
 
             return super().__new__(DatabaseBackend)
-        raise ConfigurationError(f"{url}: Django tasks on {url.broker!r} are not known. Write django+db://ALIAS.")
+        if url.broker == "rq":
+            from taskbridge_django_tasks.rq import QueueBackend
+
+            return super().__new__(QueueBackend)
+        raise ConfigurationError(
+            f"{url}: Django tasks on {url.broker!r} are not known. Write django+db://ALIAS or django+rq://ALIAS."
+        )
 
     def __init__(self, url: BackendURL, *, queues: Sequence[str] = ("default",)) -> None:
         """Every adapter takes these two."""

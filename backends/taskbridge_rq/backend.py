@@ -26,13 +26,14 @@ from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
 from taskbridge_rq.connection import for_enqueuing, worker_url
-from taskbridge_rq.job import Job
+from taskbridge_rq.job import Job, bind_job
 from taskbridge_rq.wire import to_native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from redis import Redis
+    from redis.typing import FieldT
     from rq.serializers import Serializer
 
     from taskbridge.backend import Run
@@ -87,6 +88,8 @@ class RQBackend(Backend):
     url_options: ClassVar[Mapping[str, str]] = {"serializer": "json, or pickle to talk with a legacy RQ"}
     wire_names: ClassVar[Literal["name", "module path"]] = "module path"
     capabilities: Capabilities
+    job_path: ClassVar[str] = "taskbridge_rq.app.Job"
+    """Where a worker finds its job class."""
     job_class: type[Job]
     """The job class of the worker; set by `serve`."""
 
@@ -97,7 +100,9 @@ class RQBackend(Backend):
         connection: Redis | None = None,
         serializer: Literal["json", "pickle"] = "json",
         queues: Sequence[str] = ("default",),
+        label: str = "the Redis connection of yours",
     ) -> None:
+        """`label` names the connection in errors; a URL names itself."""
         if url is not None and connection is None:
             serializer = url.choice("serializer", ("json", "pickle"), "json")  # type: ignore[assignment]  # one of these two
             self._connection = producer_client(url)
@@ -107,10 +112,10 @@ class RQBackend(Backend):
             self._server_url = ""
         else:
             raise ConfigurationError("RQBackend needs either a URL or a Redis connection of yours.")
-        self._label = str(url or "the Redis connection of yours")
+        self._label = str(url or label)
         self._queues = tuple(queues)
         self._is_pickle = serializer == "pickle"
-        self._serializer: Serializer = PickleSerializer if self._is_pickle else JSONSerializer
+        self.serializer: Serializer = PickleSerializer if self._is_pickle else JSONSerializer
         self.capabilities = native_record() if url is not None and url.has_native_workers else record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
@@ -124,7 +129,7 @@ class RQBackend(Backend):
             key = Queue.redis_queue_namespace_prefix + queue_name
             pipe.sadd(Queue.redis_queues_keys, key)
             for message in batch:
-                pipe.hset(rq.job.Job.key_for(message.id), mapping=to_native(message, self._serializer, now))
+                pipe.hset(rq.job.Job.key_for(message.id), mapping=self.fields(message, now))
             ready = [message.id for message in batch if message.run_after is None]
             later = {message.id: start_second(message.run_after) for message in batch if message.run_after is not None}
             if ready:
@@ -134,16 +139,19 @@ class RQBackend(Backend):
         with enqueuing(self._label), pipe:
             pipe.execute()
 
+    def fields(self, message: Message, now: datetime, /) -> dict[FieldT, FieldT]:
+        """The hash of one job."""
+        return to_native(message, self.serializer, now)
+
     def serve(self, registry: Registry, run: Run, /) -> None:
-        tasks = registry.by_wire_name(self)
-        self.job_class = type("Job", (Job,), {"run": run, "tasks": tasks, "__module__": "taskbridge_rq.app"})
+        self.job_class = bind_job(Job, registry.by_wire_name(self), run)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
         return [
             Command(
                 argv=(
                     sys.executable, "-m", "rq.cli", "worker", queue,
-                    "--job-class", "taskbridge_rq.app.Job",
+                    "--job-class", self.job_path,
                     "--serializer", "pickle" if self._is_pickle else "json",
                     "--with-scheduler", "--worker-ttl", "30", "--maintenance-interval", "15",
                     "--job-monitoring-interval", "10", "--quiet",

@@ -7,7 +7,7 @@ import math
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, assert_never
 
 import rq.job
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from taskbridge.message import Message, Outcome
     from taskbridge.task import Task
 
+J = TypeVar("J", bound="Job")
+
 logger = logging.getLogger("taskbridge.rq")
 
 
@@ -31,6 +33,8 @@ class Job(rq.job.Job):
 
     run: ClassVar[Run]
     tasks: ClassVar[Mapping[str, Task[..., Any, Any]]]
+    known_callbacks: ClassVar[frozenset[str]] = frozenset()
+    """Callbacks whose work this class does in its own way."""
     success_callback = None
     failure_callback = None
     stopped_callback = None
@@ -73,14 +77,18 @@ class Job(rq.job.Job):
             sys.stdout.flush()  # RQ ends the process by os._exit, which drops what a task printed.
 
     def _report_callbacks(self) -> None:
-        names = [
-            self._success_callback_name,
-            self._failure_callback_name,
-            self._stopped_callback_name,
-            *(webhook.url for webhook in self.webhooks),
-        ]
-        if ignored := [name for name in names if name]:
-            logger.warning("The RQ job %s names %s: not called by a TaskBridge worker.", self.id, ", ".join(ignored))
+        callbacks = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)
+        named = {name for name in callbacks if name} | {webhook.url for webhook in self.webhooks}
+        names = named - self.known_callbacks
+        if names:
+            logger.warning(
+                "The RQ job %s names %s: not called by a TaskBridge worker.", self.id, ", ".join(sorted(names))
+            )
+
+
+def bind_job(base: type[J], tasks: Mapping[str, Task[..., Any, Any]], run: Run, /) -> type[J]:
+    """A job class for the tasks of one worker."""
+    return type("Job", (base,), {"tasks": tasks, "run": run})
 
 
 def settle(outcome: Outcome, attempt: int, /, *, is_native: bool) -> Any:

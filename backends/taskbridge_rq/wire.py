@@ -17,6 +17,7 @@ from taskbridge.errors import UndecodableMessage, UnsupportedFeature
 from taskbridge.message import HEADER, Message, decode_headers, encode_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from redis.typing import FieldT
@@ -36,10 +37,13 @@ OPTIONS: Final = ("name", "description", "result_ttl", "failure_ttl")
 """What `native={"rq": {...}}` may hold."""
 
 
-def to_native(message: Message, serializer: Serializer, now: datetime, /) -> dict[FieldT, FieldT]:
+def to_native(
+    message: Message, serializer: Serializer, now: datetime, /, *, meta: Mapping[str, Any] | None = None
+) -> dict[FieldT, FieldT]:
     """The hash that RQ's own enqueue would write for this job.
 
-    The description, which RQ prints and shows, names the task without its arguments.
+    `meta` is what stands beside our headers. The description, which RQ prints and shows, names the task without its
+    arguments.
 
     Raises:
         UnsupportedFeature: a native option that would change what TaskBridge promises, or that RQ does not have.
@@ -47,8 +51,8 @@ def to_native(message: Message, serializer: Serializer, now: datetime, /) -> dic
     native = message.native
     if unknown := native.keys() - set(OPTIONS):
         raise UnsupportedFeature(
-            f"native={{'rq': ...}} of {message.task!r} names {', '.join(sorted(unknown))}; only {', '.join(OPTIONS)} "
-            f"are carried. Enqueue jobs with callbacks, dependencies or RQ's own retries through RQ itself."
+            f"The native options of {message.task!r} name {', '.join(sorted(unknown))}; only {', '.join(OPTIONS)} are "
+            f"carried. Enqueue jobs with callbacks, dependencies or RQ's own retries through RQ itself."
         )
     call = (message.task, None, _arguments(message.args, serializer), message.kwargs)
     enqueued_at = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -73,7 +77,9 @@ def to_native(message: Message, serializer: Serializer, now: datetime, /) -> dic
     if message.run_after is None:
         fields["enqueued_at"] = enqueued_at
     if message.headers is not None:
-        fields["meta"] = serializer.dumps({HEADER: encode_headers(message.headers)})
+        meta = {**(meta or {}), HEADER: encode_headers(message.headers)}
+    if meta:
+        fields["meta"] = serializer.dumps(meta)
     return fields
 
 
