@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_set_async_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
-_set_async_exception.argtypes = (ctypes.c_ulong, ctypes.py_object)
+# A prototype of our own: `ctypes.pythonapi` has one function object for the whole process, and Dramatiq calls it with
+# other types than ours.
+_set_async_exception = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
+    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
+)
+
+
+_NOTHING = ctypes.py_object()
+"""NULL, which takes an exception back that was not raised yet; None would be raised."""
 
 
 class _Limit:
@@ -85,4 +92,4 @@ def raise_in_thread_after(seconds: float, exception: type[BaseException]) -> Ite
     finally:
         with watch.lock:
             limit.is_over = True
-            _set_async_exception(limit.thread, None)
+            _set_async_exception(limit.thread, _NOTHING)
