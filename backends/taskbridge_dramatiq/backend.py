@@ -118,16 +118,12 @@ class DramatiqBackend(Backend):
         if not self._is_adopted:
             self._driver.disconnect(self.broker)
 
-    def open_store(self) -> ResultStore:
-        """The result store in the same Redis, or where `store` says.
-
-        Raises:
-            ConfigurationError: nothing says where.
-        """
+    def open_store(self) -> ResultStore | None:
+        """The result store in the same Redis, or where `store` says."""
         if self._store is not None:
             return open_store(self._store)
         if self._url is None or self._is_adopted or self.kind != "redis":
-            raise ConfigurationError(f"{self._label} cannot hold results: name a store with ?store=redis://... .")
+            return None
         return open_store(self._url.server())
 
     def _record(self) -> Capabilities:

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import taskbridge
 from taskbridge.backend import WorkerOptions
 from taskbridge.process import Process
 from taskbridge.router import router
@@ -94,5 +93,6 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 @pytest.fixture(autouse=True)
 def _unconfigured() -> Iterator[None]:
+    configured = router.configured
     yield
-    taskbridge.router.router.configure(None)
+    router.configure(configured)

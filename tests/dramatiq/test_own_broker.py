@@ -1,0 +1,110 @@
+"""Around a broker of the application's own: its middleware stays, and does not meddle with our tasks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+from redis import Redis
+
+import taskbridge
+from taskbridge.errors import ConfigurationError, InvalidTask
+from taskbridge.registry import Registry
+from taskbridge.router import router
+from taskbridge_dramatiq import DramatiqBackend
+from tests.dramatiq import own_broker
+from tests.dramatiq.conftest import Ledger, start_worker, wait_for
+
+URL = "dramatiq+redis://?app=tests.dramatiq.own_broker:broker"
+
+
+@pytest.fixture
+def client(redis_url: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
+    """The empty database of the application's broker, with that broker as the default backend."""
+    ledger.clear()
+    monkeypatch.setenv("OWN_REDIS", redis_url)
+    monkeypatch.setenv("TASKBRIDGE_URL", URL)
+    taskbridge.configure()
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        monkeypatch.setattr(own_broker.broker, "client", client)
+        for script in own_broker.broker.scripts.values():
+            monkeypatch.setattr(script, "registered_client", client)
+        yield client
+
+
+def test_its_own_actors_keep_their_retries_and_our_tasks_have_ours(
+    client: Redis, ledger: Ledger, tmp_path: Path
+) -> None:
+    own_broker.own_actor.send()
+    own_broker.fails.enqueue()
+    own_broker.retried.enqueue()
+    own_broker.long.enqueue(1.0)
+    with start_worker(tmp_path, imports=("tests.dramatiq.own_broker",)):
+        ledger.wait("long ended")
+        wait_for(lambda: client.zcard("dramatiq:default.XQ") == 3)
+    assert len(ledger.events("own actor")) == len(ledger.events("retried")) == 3
+    assert len(ledger.events("fails")) == len(ledger.events("long")) == 1
+
+
+def test_an_attempt_that_the_worker_interrupts_when_it_stops_is_made_again(
+    client: Redis, ledger: Ledger, tmp_path: Path
+) -> None:
+    worker = start_worker(tmp_path, imports=("tests.dramatiq.own_broker",))
+    own_broker.long.enqueue(30.0)
+    ledger.wait("long")
+    assert worker.stop(grace=timedelta(seconds=15)) == 0
+    assert client.llen("dramatiq:default") == 1
+    with start_worker(tmp_path, imports=("tests.dramatiq.own_broker",)) as second:
+        assert [event["attempt"] for event in ledger.wait("long", count=2)] == [1, 1]
+        second.kill_tree()
+
+
+def test_an_actor_and_a_task_of_one_name_are_refused(client: Redis) -> None:
+    registry = Registry(taskbridge.hooks.Hooks())
+    registry.add(own_broker.fails)
+    backend = DramatiqBackend(broker=RedisBroker(client=client))  # type: ignore[no-untyped-call]  # no annotations
+    backend.broker.actors["fails"] = own_broker.own_actor
+    with pytest.raises(InvalidTask, match="has an actor 'fails' already"):
+        backend.serve(registry, None)  # type: ignore[arg-type]  # refused before it would be used
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("dramatiq+redis://?app=tests.dramatiq.nowhere:broker", "no module"),
+        ("dramatiq+redis://?app=tests.dramatiq.own_broker:missing", "missing"),
+        ("dramatiq+redis://?app=tests.dramatiq.own_broker:fails", "not a Dramatiq broker"),
+        ("dramatiq+amqp://?app=tests.dramatiq.own_broker:broker", "which the scheme does not say"),
+        ("dramatiq+redis://localhost/0?app=tests.dramatiq.own_broker:broker", "names its own server"),
+        ("dramatiq+redis://localhost/0?priority=10", "no priorities"),
+        ("dramatiq+amqp://localhost?priority=300", "255"),
+        ("dramatiq+amqp://localhost?heartbeat=5", "for Redis"),
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_in_words(url: str, words: str) -> None:
+    taskbridge.configure(url)
+    with pytest.raises(ConfigurationError, match=words):
+        router.backend()
+
+
+def test_a_broker_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="memory://"):
+        DramatiqBackend(broker=StubBroker())
+
+
+def test_enqueuing_makes_no_global_broker(redis_url: str) -> None:
+    program = (
+        "import taskbridge, dramatiq.broker\n"
+        "from tests.dramatiq.application import note_text\n"
+        f"taskbridge.configure('dramatiq+{redis_url}')\n"
+        "note_text.enqueue('x')\n"
+        "assert dramatiq.broker.global_broker is None\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
