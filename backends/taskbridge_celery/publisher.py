@@ -116,9 +116,11 @@ class Publisher:
                 _drop(connection)
                 producer.revive(connection)
             producer.channel  # noqa: B018 - opens the channel, and the connection if need be
-        except AccessRefused as error:
-            raise BrokerUnavailable(f"{self._label} refuses the credentials: {error}", maybe_accepted=False) from error
         except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
+            if _is_login_refused(error):
+                raise BrokerUnavailable(
+                    f"{self._label} refuses the credentials: {error}", maybe_accepted=False
+                ) from error
             raise BrokerUnavailable(
                 f"{self._label} cannot be reached (waited at most {CONNECT_SECONDS} s): {error}", maybe_accepted=False
             ) from error
@@ -178,6 +180,13 @@ class Publisher:
 def _drop(connection: Any) -> None:
     """Let go of a connection whose state is unknown; Kombu makes another at the next use."""
     connection.collect(socket_timeout=0.1)
+
+
+def _is_login_refused(error: BaseException) -> bool:
+    # By name: redis-py need not be installed for RabbitMQ. Kombu wraps what the client raises.
+    return "AuthenticationError" in {type(error).__name__, type(error.__cause__).__name__} or isinstance(
+        error, AccessRefused
+    )
 
 
 def _has_news(connection: Any) -> bool:
