@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare test check format conformance requirements changelog clean
+.PHONY: help compare compare-full test check format conformance requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -24,6 +24,10 @@ help: ## this list
 compare: ## run the same workload on every engine here and show what differs
 	@$(environment) compare
 	@$(bin)/taskbridge compare $(ARGS)
+
+compare-full: ## the same, watching ten minutes a cell and with large speed runs; takes hours
+	@$(environment) compare
+	@$(bin)/taskbridge compare --full $(ARGS)
 
 test: check servers tests ## lint, types, and all tests; BACKEND=celery: only the tests of that name
 

@@ -14,6 +14,7 @@ from taskbridge_compare.drivers.native_huey import NativeHuey
 from taskbridge_compare.drivers.native_rq import NativeRQ
 from taskbridge_compare.drivers.planted import Planted
 from taskbridge_compare.drivers.taskbridge import TaskBridge
+from taskbridge_compare.drivers.taskbridge_django import TaskBridgeDjango
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,9 @@ def _native() -> list[Driver]:
 
 def _bridged(native: Driver) -> Driver | None:
     engine = native.backend.partition("+")[0]
-    if engine == "django" or not _adapter(engine):
+    if isinstance(native, NativeDjango):
+        return TaskBridgeDjango(native=native, engine=engine) if native.kind in _brokers(engine) else None
+    if native.broker not in _brokers(engine):
         return None
     threads = 8 if engine == "dramatiq" else 1
     return TaskBridge(
@@ -60,10 +63,13 @@ def _bridged(native: Driver) -> Driver | None:
     )
 
 
-def _adapter(engine: str) -> bool:
-    """True if an adapter for this engine is installed."""
-    found = [entry for entry in entry_points(group="taskbridge.backends") if entry.name == engine]
-    return bool(found) and find_spec(found[0].module.partition(".")[0]) is not None
+def _brokers(engine: str) -> tuple[str, ...]:
+    """The second halves of the URLs that the engine's adapter knows; none if there is no adapter."""
+    for entry in entry_points(group="taskbridge.backends"):
+        if entry.name == engine and find_spec(entry.module.partition(".")[0]) is not None:
+            brokers: tuple[str, ...] = entry.load().brokers
+            return brokers
+    return ()
 
 
 def choose(names: Sequence[str]) -> list[Driver]:

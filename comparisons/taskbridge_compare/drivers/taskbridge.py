@@ -69,6 +69,21 @@ def _options(task: WorkloadTask) -> str:
     return ", ".join(options)
 
 
+def tasks(workload: Workload) -> str:
+    """The module of the application: it knows no engine."""
+    declared = "".join(
+        _TASK.format(name=task.name, module=workload.module, function=task.function, options=_options(task))
+        for task in workload.tasks
+    )
+    return _HEAD.format(module=workload.module) + declared + _TAIL
+
+
+def worker(concurrency: int) -> tuple[str, ...]:
+    """The worker's command, with the script that lies beside this interpreter."""
+    script = str(Path(sys.executable).with_name("taskbridge"))
+    return (sys.executable, script, "worker", "-A", "app", "--concurrency", str(concurrency))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskBridge:
     """The same row as `native`, through TaskBridge: `taskbridge worker`, and a URL in the environment."""
@@ -102,14 +117,8 @@ class TaskBridge:
         return self.native.durability
 
     def application(self, workload: Workload, url: str, *, slots: int | None) -> Application:
-        tasks = "".join(
-            _TASK.format(name=task.name, module=workload.module, function=task.function, options=_options(task))
-            for task in workload.tasks
-        )
-        command = str(Path(sys.executable).with_name("taskbridge"))
-        target = f"{self.engine}+{url}{self.url_options}"
         return Application(
-            files={"app.py": _HEAD.format(module=workload.module) + tasks + _TAIL},
-            worker=(sys.executable, command, "worker", "-A", "app", "--concurrency", str(slots or self.threads)),
-            environment={"TASKBRIDGE_URL": target},
+            files={"app.py": tasks(workload)},
+            worker=worker(slots or self.threads),
+            environment={"TASKBRIDGE_URL": f"{self.engine}+{url}{self.url_options}"},
         )
