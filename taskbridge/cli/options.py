@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskbridge.registry import registry
-from taskbridge.router import router
 from taskbridge.settings import did_you_mean
+from taskbridge.worker import import_tasks
 
 if TYPE_CHECKING:
     from taskbridge.task import Task
@@ -40,7 +40,7 @@ class Seconds(click.ParamType[timedelta]):
 
 def find_task(name: str, modules: tuple[str, ...], /) -> Task[..., Any, Any]:
     """The task under this name or module path, after importing the modules and those of the settings."""
-    registry.discover((*modules, *router.settings.imports))
+    import_tasks(modules)
     for task in registry:
         if name in (task.name, task.module_path):
             return task

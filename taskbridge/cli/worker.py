@@ -15,6 +15,7 @@ from taskbridge.cli import options
 from taskbridge.process import Ending, Event, supervise
 from taskbridge.router import router
 from taskbridge.settings import did_you_mean
+from taskbridge.worker import import_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,7 @@ def command(
 
     Everything after -- is handed to the engine's own command line. SIGTERM stops them warmly; a second one kills.
     """
+    import_tasks(modules)
     known = router.backend_settings(alias).queues
     served = tuple(name.strip() for name in queues.split(",")) if queues else known
     for name in served:

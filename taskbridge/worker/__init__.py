@@ -1,7 +1,7 @@
 """Around one attempt: what the runner does, and how a worker process begins."""
 
 from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
-from taskbridge.worker.boot import Booted, boot, worker_environment
+from taskbridge.worker.boot import Booted, boot, import_tasks, worker_environment
 from taskbridge.worker.deadline import Deadline
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.results import Results
@@ -21,5 +21,6 @@ __all__ = [
     "Runner",
     "boot",
     "current",
+    "import_tasks",
     "worker_environment",
 ]

@@ -15,6 +15,8 @@ from taskbridge.worker.attempt import Environment
 from taskbridge.worker.runner import Runner
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskbridge.backend import Backend, WorkerOptions
 
 VARIABLE = "TASKBRIDGE_WORKER_OPTIONS"
@@ -39,16 +41,27 @@ def boot(alias: str | None = None) -> Booted:
     """
     asked = json.loads(os.environ.get(VARIABLE, "{}"))
     alias = alias or asked.get("alias", "default")
-    if os.environ.get("DJANGO_SETTINGS_MODULE"):
-        importlib.import_module("django").setup()
-    registry.discover(asked.get("imports", ()))
-    registry.discover(router.settings.imports)
+    import_tasks(asked.get("imports", ()))
     registry.freeze()
     backend = router.backend(alias)
     environment = Environment(alias=alias, registry=registry, open_store=lambda: router.store(alias))
     backend.serve(registry, Runner(backend, environment))
     queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues
     return Booted(alias, backend, queues, asked.get("concurrency", 1))
+
+
+def import_tasks(modules: Iterable[str], /) -> None:
+    """Import these modules and those of the settings, under Django with its applications ready.
+
+    The modules come first, since one of them may call `configure`.
+
+    Raises:
+        ConfigurationError: there is no such module.
+    """
+    if os.environ.get("DJANGO_SETTINGS_MODULE"):
+        importlib.import_module("django").setup()
+    registry.discover(modules)
+    registry.discover(router.settings.imports)
 
 
 def worker_environment(options: WorkerOptions, /) -> dict[str, str]:

@@ -55,7 +55,7 @@ def test_an_unknown_alias_is_refused_with_the_nearest() -> None:
 
 def test_an_unknown_queue_is_refused_with_the_nearest() -> None:
     taskbridge.configure("memory://", queues=("default", "mail"))
-    with pytest.raises(ConfigurationError, match="'mial'.*Did you mean 'mail'"):
+    with pytest.raises(ConfigurationError, match=r"'mial'.*Did you mean 'mail'"):
         note.using(queue_name="mial").enqueue("k")
 
 

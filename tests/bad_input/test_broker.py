@@ -54,7 +54,7 @@ def test_wrong_credentials_for_redis_are_named_and_nothing_is_written(scheme: st
     before = admin.dbsize()
     parts = urlsplit(redis_url)
     taskbridge.configure(f"{scheme}+redis://guarded:hunter22@{parts.hostname}:{parts.port}{parts.path}")
-    with pytest.raises(BrokerUnavailable, match="credentials|password|WRONGPASS|Authentication|username") as caught:
+    with pytest.raises(BrokerUnavailable, match=r"credentials|password|WRONGPASS|Authentication|username") as caught:
         note.enqueue("k")
     assert caught.value.maybe_accepted is False
     assert "hunter22" not in str(caught.value)
