@@ -25,7 +25,7 @@ compare: ## run the same workload on every engine here and show what differs
 	@$(environment) compare
 	@$(bin)/taskbridge compare $(ARGS)
 
-compare-full: ## the same, watching ten minutes a cell and with large speed runs; takes hours
+compare-full: ## the same, watching ten minutes a cell and with large speed runs; takes hours on some rows
 	@$(environment) compare
 	@$(bin)/taskbridge compare --full $(ARGS)
 

@@ -46,6 +46,8 @@ def compare(request: Request) -> int:
     """Run, show and write. Returns an exit code: 0, or 3 if nothing could run. Raises ValueError for a bad request."""
     plain = read(request.from_path) if request.from_path is not None else _run(request)
     show(plain)
+    if not plain["rows"]:
+        print("compare: nothing of what was asked for can be run here; see above for why", file=sys.stderr)  # noqa: T201 - this is a command
     if request.html_path is not None:
         from taskbridge_compare.report_html import render
 
@@ -69,6 +71,7 @@ def _run(request: Request) -> dict[str, Any]:
         mode=request.mode,
         experiments=frozenset(request.experiments) or None,
         speed=request.speed,
+        bridged=not request.profiles or "taskbridge" in request.profiles,
     )
     result = Result()
     with Progress(result) as progress:
@@ -86,4 +89,6 @@ def show(plain: Mapping[str, Any]) -> None:
         out.print(rich_table(tables.speed(plain)))
     if plain["not_run"]:
         out.print(rich_table(tables.not_run(plain)))
+    if words := tables.warning(plain):
+        out.print(Text(words, style="yellow"))
     out.print(Text(f"{plain['command']}: {plain.get('seconds', 0):g} s, watched {plain['window_seconds']:g} s a cell"))

@@ -28,6 +28,7 @@ def render(result: Mapping[str, Any]) -> str:
     return environment.get_template("report.html.j2").render(
         result=result,
         semantics=tables.semantics(result),
+        warning=tables.warning(result),
         not_run=tables.not_run(result),
         speed=tables.speed(result),
         experiments=[_experiment(result, name) for name in EXPERIMENTS if _cells(result, name)],

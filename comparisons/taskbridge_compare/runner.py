@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from taskbridge.process import GuardedFolder
+from taskbridge_compare.drivers import unavailable, without_adapter
 from taskbridge_compare.results import Result, machine, now, versions
 from taskbridge_compare.semantics import SEPARATE, TOGETHER, Semantics
 from taskbridge_compare.servers import Servers
@@ -44,6 +45,8 @@ class Plan:
     experiments: frozenset[str] | None = None
     """Only these, if not None."""
     speed: bool = True
+    bridged: bool = True
+    """True if TaskBridge's own column is asked for."""
 
 
 @dataclass(slots=True)
@@ -89,17 +92,19 @@ class Run:
     def _runnable(self, servers: Servers) -> list[Driver]:
         drivers = []
         for driver in self.plan.drivers:
-            if driver.broker in servers.missing:
-                entry = {
-                    "backend": driver.backend,
-                    "profile": driver.profile,
-                    "reason": servers.missing[driver.broker],
-                }
-                self.result.not_run.append(entry)
-                self.tell("not_run", entry)
+            if reason := unavailable(driver) or servers.missing.get(driver.broker, ""):
+                self._not_run(driver.backend, driver.profile, reason)
             else:
                 drivers.append(driver)
+        if self.plan.bridged:
+            for backend in without_adapter(drivers):
+                self._not_run(backend, "taskbridge", "this version of TaskBridge has no adapter for it")
         return drivers
+
+    def _not_run(self, backend: str, profile: str, reason: str) -> None:
+        entry = {"backend": backend, "profile": profile, "reason": reason}
+        self.result.not_run.append(entry)
+        self.tell("not_run", entry)
 
     def _describe(self, started: str, servers: Servers) -> None:
         self.result.header |= {

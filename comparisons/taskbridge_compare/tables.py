@@ -59,6 +59,18 @@ def semantics(result: Mapping[str, Any]) -> Table:
     return Table("What happens", ("backend", "profile", *titles), tuple(rows))
 
 
+def warning(result: Mapping[str, Any]) -> str:
+    """What a reader of the numbers must know first; empty if the machine was quiet."""
+    machine = result["machine"]
+    load, processors = machine["load_average"][0], machine["usable_processors"]
+    if load <= processors / 2:
+        return ""
+    return (
+        f"The machine was busy before the run (load average {load:.1f} on {processors} processors): "
+        "seconds are upper bounds, and speed is not to be trusted."
+    )
+
+
 def not_run(result: Mapping[str, Any]) -> Table:
     """What this machine could not run, and the command that would change it."""
     rows = tuple((Cell(one["backend"]), Cell(one["profile"]), Cell(one["reason"])) for one in result["not_run"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,29 @@ def rows() -> list[Driver]:
         if bridged := _bridged(native):
             everything.append(bridged)
     return everything
+
+
+def unavailable(driver: Driver) -> str:
+    """Why this row cannot be run on this installation, ending in the command that helps; empty if it can."""
+    missing = [name for name in driver.distributions if not _installed(name)]
+    extra = driver.backend.partition("+")[0]
+    if missing:
+        return f"{', '.join(missing)} is not installed. Run `pip install 'taskbridge[{extra}]'`"
+    return ""
+
+
+def without_adapter(drivers: Sequence[Driver]) -> list[str]:
+    """Backends that run natively here, and for which no adapter of TaskBridge is installed."""
+    bridged = {driver.backend for driver in drivers if driver.profile == "taskbridge"}
+    return [driver.backend for driver in drivers if driver.profile == "native" and driver.backend not in bridged]
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _native() -> list[Driver]:
