@@ -32,7 +32,8 @@ _STATUS: dict[str, State] = {
     "SUCCEEDED": "finished",
 }
 _ALIAS_LENGTH = 16
-_AMQP_QUEUES = ("celery", "default", "default.DQ", "default.XQ")
+# Of a server that was given by URL, and cannot be asked for the names of all its queues.
+USUAL_QUEUES = ("celery", "default", "default.DQ", "default.XQ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,11 @@ class Place:
         return {"name": self.name, "state": self.state}
 
 
-def search(url: str, needles: Sequence[str]) -> list[Place]:
-    """Every place where the broker at `url` holds one of `needles` (a job's key, its native id)."""
+def search(url: str, needles: Sequence[str], queues: Sequence[str] = USUAL_QUEUES) -> list[Place]:
+    """Every place where the broker at `url` holds one of `needles` (a job's key, its native id).
+
+    RabbitMQ is searched in `queues`; the other brokers name all that they hold.
+    """
     wanted = [needle.encode() for needle in needles]
     scheme = url.partition(":")[0]
     if scheme in ("redis", "rediss"):
@@ -57,7 +61,7 @@ def search(url: str, needles: Sequence[str]) -> list[Place]:
     if scheme in ("postgres", "postgresql"):
         return list(_postgres(url, wanted))
     if scheme in ("amqp", "amqps"):
-        return list(_amqp(url, wanted))
+        return list(_amqp(url, wanted, queues))
     raise ValueError(f"no search for a broker of scheme {scheme!r}")
 
 
@@ -148,13 +152,13 @@ def _bytes(value: Any) -> bytes:
     return str(value).encode()
 
 
-def _amqp(url: str, needles: list[bytes]) -> Iterator[Place]:
+def _amqp(url: str, needles: list[bytes], queues: Sequence[str]) -> Iterator[Place]:
     import pika
     from pika.exceptions import ChannelClosedByBroker
 
     connection = pika.BlockingConnection(pika.URLParameters(url))
     try:
-        for queue in _AMQP_QUEUES:
+        for queue in queues:
             channel = connection.channel()
             try:
                 found = False

@@ -104,7 +104,7 @@ class Semantics:
         """Run the stages, taking each off the list when it is done."""
         if any(experiment.name in ("expiry", "priority") for stage in stages for experiment in stage):
             prepare(station, expires=EXPIRES_SECONDS)
-        scene = Scene(station=station, window=self.window, proxy=proxy)
+        scene = Scene(station=station, window=self.window, proxy=proxy, queues=self.servers.queues)
         while stages:
             station.ready()
             with ThreadPoolExecutor(max_workers=len(stages[0])) as pool:

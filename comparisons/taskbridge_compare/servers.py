@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from taskbridge.errors import ConfigurationError, ProcessFailed
 from taskbridge.services import start
+from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge_compare.residual import USUAL_QUEUES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +56,16 @@ class Servers:
                 self._files += 1
                 return f"sqlite:///{self._folder / f'queue-{self._files}.db'}"
             return self._servers[broker].fresh_url()
+
+    def queues(self, url: str) -> tuple[str, ...]:
+        """All queues of a vhost of RabbitMQ; the usual ones, if the server is not ours to ask."""
+        server = self._servers.get("amqp")
+        if not isinstance(server, RabbitMQServer):
+            return USUAL_QUEUES
+        host = urlsplit(url).path.lstrip("/")
+        names = server.evaluate(f'[element(4, amqqueue:get_name(Q)) || Q <- rabbit_amqqueue:list(<<"{host}">>)].')
+        codes = re.findall(r"#Bin<([\d,]*)>", names)
+        return tuple(bytes(map(int, filter(None, code.split(",")))).decode() for code in codes)
 
     def described(self) -> dict[str, dict[str, str]]:
         """Version and origin of each, for the result."""

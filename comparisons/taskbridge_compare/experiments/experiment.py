@@ -23,6 +23,8 @@ class Scene:
     station: Station
     window: float
     proxy: CuttingProxy | None = None
+    queues: Callable[[str], Sequence[str]]
+    """The queues of a RabbitMQ URL, to search them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

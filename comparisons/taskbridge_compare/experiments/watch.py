@@ -61,7 +61,8 @@ def find(scene: Scene, key: str) -> None:
     station = scene.station
     if station.driver.broker == "amqp":
         station.stop_worker()
-    places = search(station.url, [key, *([station.ids[key]] if key in station.ids else [])])
+    queues = scene.queues(station.url) if station.driver.broker == "amqp" else ()
+    places = search(station.url, [key, *([station.ids[key]] if key in station.ids else [])], queues)
     station.ledger.write("residual", key, places=[place.plain() for place in places])
 
 
