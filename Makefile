@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test check format conformance requirements changelog clean
+.PHONY: help compare compare-full test check format conformance matrix requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -53,6 +53,9 @@ format: environment ## put the code into its one format, and mend what ruff can 
 conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis://localhost/0
 	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }
 	@$(pytest) --pyargs taskbridge.testing.suite --backend "$(BACKEND)" $(ARGS)
+
+matrix: environment ## write docs/matrix.md from the backends' records
+	@$(bin)/python scripts/matrix.py $(ARGS)
 
 requirements: environment ## compile requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions
 	@$(bin)/python scripts/requirements.py $(ARGS)

@@ -1,0 +1,11 @@
+"""Orders."""
+
+from django.db import models
+
+
+class Order(models.Model):
+    """What somebody bought. The receipt is sent by a task."""
+
+    email = models.EmailField()
+    total = models.DecimalField(max_digits=8, decimal_places=2)
+    receipt_sent_at = models.DateTimeField(null=True)
