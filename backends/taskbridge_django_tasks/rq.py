@@ -49,11 +49,11 @@ class Queue(RQBackend):
     def __init__(self, connection: Redis, *, alias: str, has_native_workers: bool, **options: Any) -> None:
         super().__init__(connection=connection, **options)
         self._alias = alias
-        self._has_native_workers = has_native_workers
+        self._calls_back = has_native_workers
 
     def fields(self, message: Message, now: datetime, /) -> dict[FieldT, FieldT]:
         fields = to_native(message, self.serializer, now, meta={"backend_name": self._alias})
-        if self._has_native_workers:
+        if self._calls_back:
             fields["success_callback_name"] = SUCCEEDED
             fields["failure_callback_name"] = FAILED
             fields["success_callback_timeout"] = fields["failure_callback_timeout"] = CALLBACK_SECONDS

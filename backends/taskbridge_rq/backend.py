@@ -116,7 +116,8 @@ class RQBackend(Backend):
         self._queues = tuple(queues)
         self._is_pickle = serializer == "pickle"
         self.serializer: Serializer = PickleSerializer if self._is_pickle else JSONSerializer
-        self.capabilities = native_record() if url is not None and url.has_native_workers else record()
+        self._has_native_workers = url is not None and url.has_native_workers
+        self.capabilities = native_record() if self._has_native_workers else record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         """Raises `EnqueueError` after at most 5 s for connecting and 5 s for the answer; all jobs are taken or none."""
@@ -147,12 +148,18 @@ class RQBackend(Backend):
         self.job_class = bind_job(Job, registry.by_wire_name(self), run)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        serializer = "pickle" if self._is_pickle else "json"
+        if self._has_native_workers:
+            raise ConfigurationError(
+                f"{self._label} says that its workers are not TaskBridge's. Start them yourself, one for each queue: "
+                f"rq worker --serializer {serializer} --with-scheduler {options.queues[0]}"
+            )
         return [
             Command(
                 argv=(
                     sys.executable, "-m", "rq.cli", "worker", queue,
                     "--job-class", self.job_path,
-                    "--serializer", "pickle" if self._is_pickle else "json",
+                    "--serializer", serializer,
                     "--with-scheduler", "--worker-ttl", "30", "--maintenance-interval", "15",
                     "--job-monitoring-interval", "10", "--quiet",
                     *options.native_arguments,

@@ -7,9 +7,10 @@ import math
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, assert_never
 
 import rq.job
+from rq.exceptions import NoSuchJobError
 
 from taskbridge.errors import UndecodableMessage
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
@@ -28,6 +29,10 @@ J = TypeVar("J", bound="Job")
 logger = logging.getLogger("taskbridge.rq")
 
 
+UNREADABLE: Final = b""
+"""A call that no serializer reads."""
+
+
 class Job(rq.job.Job):
     """A job of RQ's own worker. Nothing that a message names is ever imported."""
 
@@ -41,7 +46,16 @@ class Job(rq.job.Job):
 
     def restore(self, raw_data: Any) -> None:
         """Read the hash; a limit of the task's makes RQ kill an attempt that outlives it by a minute."""
-        super().restore(raw_data)
+        try:
+            super().restore(raw_data)
+        except NoSuchJobError:
+            raise
+        except Exception:
+            # Out of here it would end the worker, and the next one, and so on: the record must fail as a job.
+            logger.exception("The hash of the RQ job %s cannot be read.", self.id)
+            self.origin = raw_data.get(b"origin", b"").decode("utf-8", "replace")
+            self.data = UNREADABLE
+            return
         if HEADER not in self.meta:
             return
         try:

@@ -9,7 +9,7 @@ import pytest
 from rq import Queue
 from rq.job import Job
 
-from taskbridge.errors import InvalidArguments, UnsupportedFeature
+from taskbridge.errors import ConfigurationError, InvalidArguments, UnsupportedFeature
 from tests.rq import tasks
 from tests.rq.conftest import PATIENCE
 
@@ -71,6 +71,8 @@ def test_what_a_native_worker_cannot_do_is_refused(shop: Shop) -> None:
         tasks.limited.enqueue()
     with pytest.raises(InvalidArguments, match=r"argument 0 .* timedelta"):
         tasks.moved.enqueue(timedelta(seconds=1))
+    with pytest.raises(ConfigurationError, match="Start them yourself"):
+        shop.worker()
 
 
 def test_our_metadata_does_no_harm_on_a_stock_worker(shop: Shop) -> None:

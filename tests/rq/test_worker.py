@@ -70,6 +70,18 @@ def test_a_record_that_cannot_be_read_fails_and_the_worker_goes_on(shop: Shop) -
     assert native_queue(shop).failed_job_registry.get_job_ids() == [broken.id]
 
 
+@pytest.mark.parametrize(("field", "value"), [("status", "nonsense"), ("timeout", "soon"), ("created_at", "never")])
+def test_a_hash_that_rq_cannot_read_fails_and_does_not_end_the_worker(shop: Shop, field: str, value: str) -> None:
+    shop.configure()
+    broken = tasks.late.enqueue()
+    shop.redis.hset(f"rq:job:{broken.id}", field, value)
+    tasks.late.enqueue()
+    worker = shop.worker()
+    shop.until(lambda: shop.count("finished") == 1, worker)
+    assert shop.redis.zrange("rq:failed:default", 0, -1) == [broken.id.encode()]
+    assert worker.running
+
+
 def test_hooks_run_once_in_the_worker_and_not_in_the_processes_that_it_forks(shop: Shop) -> None:
     shop.configure()
     tasks.late.enqueue_many([(), ()])
