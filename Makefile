@@ -50,9 +50,9 @@ format: environment ## put the code into its one format, and mend what ruff can 
 	@$(bin)/ruff check --fix
 	@$(bin)/ruff format
 
-conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis://localhost/0
+conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis, or the URL of any
 	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }
-	@$(pytest) --pyargs taskbridge.testing.suite --backend "$(BACKEND)" $(ARGS)
+	@$(bin)/python scripts/conformance.py "$(BACKEND)" $(ARGS)
 
 matrix: environment ## write docs/matrix.md from the backends' records
 	@$(bin)/python scripts/matrix.py $(ARGS)

@@ -12,13 +12,16 @@ from tests.conformance.run import run_suite
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from taskbridge.services import Server
+
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SERVED)
 def test_a_backend_passes_the_suite(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    url = SERVED[name]
-    for server in ("redis_url", "amqp_url"):
-        if f"{{{server}}}" in url:
-            url = url.replace(f"{{{server}}}", request.getfixturevalue(server))
-    ran = run_suite(url, tmp_path)
+    def fresh(kind: str) -> str:
+        server: Server = request.getfixturevalue(f"{kind}_server")
+        return server.fresh_url()
+
+    url, environment = SERVED[name].on(fresh, tmp_path)
+    ran = run_suite(url, tmp_path, **environment)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]

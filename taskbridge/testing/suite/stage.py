@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from taskbridge.result import TaskResult
     from taskbridge.task import Task
 
-PATIENCE: Final = timedelta(seconds=30)
-"""How long anything may take before the behaviour has failed."""
+PATIENCE: Final = timedelta(seconds=90)
+"""How long anything may take before the behaviour has failed: all jobs are enqueued together, a thousand among them."""
 
 ORDERED: Final = "ordered"
 """A queue with one worker that runs one job at a time."""
@@ -77,7 +77,7 @@ class Stage:
         for queue in ("default", ORDERED):
             key = self.key()
             tasks.note.using(queue_name=queue).enqueue(key)
-            self.wait(key, "end", patience=timedelta(seconds=90))
+            self.wait(key, "end")
 
     def stop(self) -> None:
         """Stop the workers and give back what was opened."""

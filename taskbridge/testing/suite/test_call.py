@@ -172,9 +172,7 @@ def test_many_jobs_at_once(stage: Stage) -> Iterator[None]:
     handles = tasks.note.enqueue_many([(key,) for key in keys])
     assert len({handle.id for handle in handles}) == 1000
     yield
-    stage.until(
-        lambda: all(stage.ledger.events(key, "end") for key in keys), "1,000 ends", patience=timedelta(minutes=3)
-    )
+    stage.until(lambda: all(stage.ledger.events(key, "end") for key in keys), "1,000 ends")
     stage.settled()
     assert {key: len(stage.ledger.events(key, "end")) for key in keys} == dict.fromkeys(keys, 1)
 
