@@ -232,7 +232,7 @@ def test_an_app_that_cannot_carry_our_messages_is_refused() -> None:
         with pytest.raises(ConfigurationError, match=word):
             CeleryBackend(app=app)
     with pytest.raises(ConfigurationError, match="no Celery app"):
-        CeleryBackend(app="proj.celery:app")  # type: ignore[arg-type]  # what a user may try
+        CeleryBackend(app="proj.celery:app")
     for url, word in (
         ("celery+redis://host/0?app=os:path", "names a broker"),
         ("celery+redis://?app=os:nope", "no 'nope'"),
