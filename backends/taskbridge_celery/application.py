@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from celery import Celery
+from celery import Celery, signals
+from celery.fixups.django import fixup
 
 from taskbridge.errors import ConfigurationError
 
@@ -35,6 +37,18 @@ def make_app(url: BackendURL, queue_name: str, /) -> Celery:
         worker_redirect_stdouts=False,
     )
     return app
+
+
+def prepare_worker(app: Celery, /) -> None:
+    """What an app of our own needs in a worker, and no producer wants."""
+    if logging.getLogger().handlers:
+        # The application has set up its logging: with a receiver of this signal Celery leaves all of it alone.
+        signals.setup_logging.connect(_leave_logging_alone, weak=False)
+    # Under Django: connections that a forked process inherits are dropped. A no-op elsewhere.
+    fixup(app)
+
+
+def _leave_logging_alone(**_: Any) -> None: ...
 
 
 def load_app(path: str, /) -> Celery:
@@ -89,7 +103,7 @@ def _tls(url: BackendURL) -> Any:
 
 def _transport_options(url: BackendURL) -> dict[str, Any]:
     if url.broker not in ("redis", "rediss"):
-        return {}
+        return {"confirm_publish": True}
     return {
         "visibility_timeout": url.number("visibility_timeout", VISIBILITY_SECONDS),
         # How often a worker looks for what dead ones held: every ten seconds, not every hundred.

@@ -22,7 +22,7 @@ from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_celery import priority
-from taskbridge_celery.application import VISIBILITY_SECONDS, check_app, load_app, make_app
+from taskbridge_celery.application import VISIBILITY_SECONDS, check_app, load_app, make_app, prepare_worker
 from taskbridge_celery.encoding import SERIALIZER
 from taskbridge_celery.publisher import Publisher
 from taskbridge_celery.record import native_record, record
@@ -70,6 +70,7 @@ class CeleryBackend(Backend):
             raise ConfigurationError("CeleryBackend needs either a URL or a Celery app of yours.")
         self._url = url
         self.app = _the_app(url, app, queues)
+        self._is_ours = app is None and url is not None and "app" not in url.options
         self._store_url = store
         self._label = str(url or f"the Celery app {self.app.main!r}")
         self._publisher = Publisher(self.app, self._label)
@@ -87,7 +88,11 @@ class CeleryBackend(Backend):
     def serve(self, registry: Registry, run: Run, /) -> None:
         from taskbridge_celery.tasks import register
 
-        register(self.app, registry.by_wire_name(self), run)
+        if self._is_ours:
+            prepare_worker(self.app)
+        ceiling = self.capabilities.run_after.ceiling
+        assert ceiling is not None
+        register(self.app, registry.by_wire_name(self), run, ceiling=ceiling)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
         return [
@@ -96,7 +101,7 @@ class CeleryBackend(Backend):
                     sys.executable, "-m", "celery", "-A", "taskbridge_celery.app:app", "worker",
                     "-n", f"taskbridge-{uuid.uuid4().hex[:8]}@%h",
                     "-Q", ",".join(options.queues), "-c", str(options.concurrency), "-P", self._pool,
-                    "--without-gossip", "--without-mingle", "-l", "INFO",
+                    "--prefetch-multiplier", "1", "--without-gossip", "--without-mingle", "-l", "INFO",
                     *options.native_arguments,
                 ),
                 environment=worker_environment(options),
@@ -122,9 +127,11 @@ class CeleryBackend(Backend):
         }
         if self._has_native_workers:
             return native_record(**held)
+        has_confirms = bool(self.app.conf.broker_transport_options.get("confirm_publish"))
         has_store = self._is_redis or self._store_url is not None
         return record(
             **held,
+            has_confirms=has_confirms,
             has_main_thread=self._pool != "threads",
             has_store=has_store or (self._url is not None and self._url.store is not None),
         )

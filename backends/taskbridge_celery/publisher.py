@@ -40,7 +40,8 @@ _TRANSPORT_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "health_check_interval": 30,
         **_NO_RETRY,
     },
-    "amqp": {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS, **_NO_RETRY},
+    # Kombu's own way to confirm waits for each message.
+    "amqp": {"confirm_publish": False, "read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS, **_NO_RETRY},
 }
 
 

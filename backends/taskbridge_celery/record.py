@@ -13,11 +13,17 @@ CONSUMER_TIMEOUT: Final = timedelta(minutes=30)
 
 
 def record(
-    *, is_redis: bool, max_priority: int, has_main_thread: bool, visibility: timedelta, has_store: bool
+    *,
+    is_redis: bool,
+    has_confirms: bool,
+    max_priority: int,
+    has_main_thread: bool,
+    visibility: timedelta,
+    has_store: bool,
 ) -> Capabilities:
     """With workers that TaskBridge runs."""
     return Capabilities(
-        at_least_once=_at_least_once(is_redis),
+        at_least_once=_at_least_once(is_redis, has_confirms),
         at_most_once=_at_most_once(is_redis),
         retry=emulated(Retries, cost="one message more for each further attempt, which a worker holds until it is due"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
@@ -56,11 +62,16 @@ def native_record(*, is_redis: bool, max_priority: int, visibility: timedelta) -
     )
 
 
-def _at_least_once(is_redis: bool) -> Support:
+def _at_least_once(is_redis: bool, has_confirms: bool) -> Support:
     if is_redis:
         return refused(
             "Kombu takes a message from its Redis list and notes it as unacknowledged in two steps: a worker that dies "
             "between them loses it. Use celery+amqp, or another engine that acknowledges."
+        )
+    if not has_confirms:
+        return refused(
+            "the app's workers publish retries without a confirmation, so that a broker's crash loses them. Set "
+            "broker_transport_options = {'confirm_publish': True} in the app."
         )
     return native("acknowledged after the run; a killed process's job is published again, at most three times")
 

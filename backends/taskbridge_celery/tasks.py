@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, assert_never
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
 from celery import Task, signals
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Retry
 from celery.worker.request import Request
 
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge_celery.again import is_early, publish_again
 from taskbridge_celery.wire import from_native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from celery import Celery
 
@@ -52,10 +54,15 @@ class Native(Task):
     # A killed process: again, a bounded number of times; and if that cannot be published, the message goes back.
     retry_on_worker_lost = True
     reject_on_worker_lost = True
+    Strategy = "taskbridge_celery.strategy:checked"
     bridge_run: ClassVar[Run]
+    ceiling: ClassVar[timedelta]
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
+        if (due := is_early(request)) is not None:
+            publish_again(self, due=due, retries=request.retries, ceiling=self.ceiling)
+            raise Ignore
         message = from_native(_headers(request), args, kwargs, queue_name=_queue(request))
         outcome = self.bridge_run(message, attempt=request.retries + 1)
         return settle(self, message, outcome)
@@ -71,8 +78,11 @@ class EarlyNative(Native):
     Request = EarlyRequest
 
 
-def register(app: Celery, tasks: Mapping[str, BridgedTask[..., Any, Any]], run: Run, /) -> None:
-    """Make the tasks known to Celery under their wire names, in place of the application's own of the same name."""
+def register(app: Celery, tasks: Mapping[str, BridgedTask[..., Any, Any]], run: Run, /, *, ceiling: timedelta) -> None:
+    """Make the tasks known to Celery under their wire names, in place of the application's own of the same name.
+
+    A delay above `ceiling` is travelled in several steps.
+    """
     for name, task in tasks.items():
         base = EarlyNative if task.options.delivery == "at_most_once" else Native
         attempts = task.options.retry.attempts if task.options.retry else 1
@@ -85,6 +95,7 @@ def register(app: Celery, tasks: Mapping[str, BridgedTask[..., Any, Any]], run: 
                 "__module__": task.function.__module__,
                 "max_retries": attempts - 1 + CRASHES,
                 "bridge_run": staticmethod(run),
+                "ceiling": ceiling,
             },
         )
         app.tasks.pop(name, None)
@@ -98,26 +109,14 @@ def settle(task: Task, message: Message, outcome: Outcome, /) -> Any:
         case Done(value):
             return value if message.headers is None else None
         case Again(delay, error):
-            return _again(task, delay, error)
+            due = datetime.now(UTC) + delay
+            publish_again(task, due=due, retries=task.request.retries + 1, ceiling=task.ceiling)
+            raise Retry(exc=error if isinstance(error, Exception) else None, when=due)
         case Dead(error):
             raise error
         case Expired():
             raise Ignore
     assert_never(outcome)
-
-
-def _again(task: Task, delay: timedelta, error: BaseException | None) -> NoReturn:
-    """Publish the next attempt under the same id; the end of this one is acknowledged after it.
-
-    Not by `Task.retry`: where that cannot publish, it drops the job.
-    """
-    eta = datetime.now(UTC) + delay if delay > timedelta(0) else None
-    following = task.signature_from_request(eta=eta, retries=task.request.retries + 1)
-    try:
-        following.apply_async()
-    except Exception as failure:
-        raise Reject(failure, requeue=True) from failure
-    raise Retry(exc=error if isinstance(error, Exception) else None, when=eta)
 
 
 def _headers(request: Any) -> dict[str, Any]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from kombu.connection import Connection
 
 import taskbridge
+from taskbridge.message import Message
+from taskbridge.router import router
 from tests.celery import application
 from tests.celery.conftest import STOP, Ledger, start_worker, until
 
@@ -18,28 +22,119 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
 
 
+@pytest.fixture(scope="module", params=["redis", "amqp"])
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process]]:
+    """A broker's URL, and one worker that the tests of the module share on it."""
+    kind = {"redis": "redis_server", "amqp": "rabbitmq_server"}[request.param]
+    url = f"celery+{request.getfixturevalue(kind).fresh_url()}"
+    folder = tmp_path_factory.mktemp("worker")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(application.LEDGER, str(folder / "ledger"))
+        taskbridge.configure(url, queues=("default", "other"))
+        with start_worker(folder, queues=("default", "other")) as process:
+            yield url, process
+
+
+@pytest.fixture
+def worker(shared: tuple[str, Process], monkeypatch: pytest.MonkeyPatch) -> Process:
+    url, process = shared
+    assert process.log is not None
+    monkeypatch.setenv(application.LEDGER, str(process.log.parent / "ledger"))
+    taskbridge.configure(url, queues=("default", "other"))
+    return process
+
+
+@pytest.fixture
+def shared_ledger(worker: Process) -> Ledger:
+    return Ledger(Path(os.environ[application.LEDGER]))
+
+
 def log_of(worker: Process) -> str:
     assert worker.log is not None
     return worker.log.read_text()
 
 
-@pytest.mark.usefixtures("configured")
-def test_a_job_whose_process_is_killed_runs_again(tmp_path: Path, ledger: Ledger) -> None:
-    with start_worker(tmp_path):
-        application.dies.enqueue("crash", 2)
-        ledger.wait("crash ended")
-    assert len(ledger.events("crash")) == 3
+def test_a_job_whose_process_is_killed_runs_again(worker: Process, shared_ledger: Ledger) -> None:
+    application.dies.enqueue("crash", 2)
+    shared_ledger.wait("crash ended")
+    assert len(shared_ledger.events("crash")) == 3
 
 
-@pytest.mark.usefixtures("configured")
-def test_a_job_that_kills_every_process_fails_in_the_end_and_the_worker_goes_on(tmp_path: Path, ledger: Ledger) -> None:
+def test_a_job_that_kills_every_process_fails_in_the_end_and_the_worker_goes_on(
+    worker: Process, shared_ledger: Ledger
+) -> None:
+    job = application.dies.enqueue("poison", 99)
+    shared_ledger.wait("poison", count=4)
+    application.noted.enqueue("after poison")
+    shared_ledger.wait("after poison")
+    until(lambda: f"Task dies[{job.id}] retry: Retry in 1s: WorkerLostError" in log_of(worker), what="a retry")
+    until(lambda: "Task handler raised error: WorkerLostError" in log_of(worker), what="the failure")
+    assert len(shared_ledger.events("poison")) == 4
+
+
+def test_one_worker_serves_several_queues(worker: Process, shared_ledger: Ledger) -> None:
+    application.noted.enqueue("first")
+    application.noted.using(queue_name="other").enqueue("second")
+    shared_ledger.wait("first")
+    shared_ledger.wait("second")
+
+
+BROKEN: dict[str, tuple[dict[str, Any], Any]] = {
+    "unknown task": ({"task": "nobody", "id": "1"}, [[], {}, {}]),
+    "no task": ({}, [[], {}, {}]),
+    "no id": ({"task": "note"}, [["lost"], {}, {}]),
+    "a body that is no call": ({"task": "note", "id": "2"}, {"a": 1}),
+    "no body": ({"task": "note", "id": "3"}, None),
+    "limits that are none": ({"task": "note", "id": "4", "timelimit": "x"}, [["lost"], {}, {}]),
+    "a moment that is none": ({"task": "note", "id": "5", "eta": "x"}, [["lost"], {}, {}]),
+    "a type that Kombu does not know": (
+        {"task": "note", "id": "6"},
+        [[{"__type__": "nonsense", "__value__": 1}], {}, {}],
+    ),
+    "headers that are not ours": ({"task": "note", "id": "7", "taskbridge": "{"}, [["lost"], {}, {}]),
+    "arguments that do not fit": ({"task": "note", "id": "8"}, [[1, 2, 3], {}, {}]),
+}
+
+
+def test_no_message_of_a_wrong_shape_stops_the_worker(
+    worker: Process, shared: tuple[str, Process], shared_ledger: Ledger
+) -> None:
+    with Connection(shared[0].removeprefix("celery+")) as connection, connection.Producer() as producer:
+        for headers, body in BROKEN.values():
+            producer.publish(body, routing_key="default", headers=headers, serializer="json")
+        producer.publish(b"not json", routing_key="default", headers={"task": "note", "id": "9"},
+                         content_type="application/json", content_encoding="utf-8")  # fmt: skip
+    router.backend().enqueue([Message("10", "nobody", [], {})])
+    application.noted.enqueue("after all that")
+    shared_ledger.wait("after all that")
+    assert not shared_ledger.events("lost")
+    assert worker.running
+    assert "Restarting" not in log_of(worker)
+    assert "re-establish" not in log_of(worker)
+
+
+def test_an_idle_worker_wakes_within_fifty_milliseconds(worker: Process, shared_ledger: Ledger) -> None:
+    delays = []
+    for number in range(9):
+        started = os.times().elapsed
+        application.noted.enqueue(f"idle {number}")
+        shared_ledger.wait(f"idle {number}")
+        delays.append(os.times().elapsed - started)
+    assert min(delays) < timedelta(milliseconds=50).total_seconds()
+
+
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+def test_a_delay_between_attempts_above_the_ceiling_is_travelled_in_steps(
+    broker: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"{broker}?visibility_timeout=4")
     with start_worker(tmp_path) as worker:
-        application.dies.enqueue("poison", 99)
-        ledger.wait("poison", count=4)
-        until(lambda: log_of(worker).count("WorkerLostError") >= 1, what="the failure")
-        application.noted.enqueue("after")
-        ledger.wait("after")
-    assert len(ledger.events("poison")) == 4
+        assert router.backend().capabilities.run_after.ceiling == timedelta(seconds=2)
+        retry = taskbridge.Retry(2, delay=timedelta(seconds=5), jitter=False)
+        job = application.fail.using(retry=retry).enqueue("patient")
+        first, second = ledger.wait("patient", count=2)
+        assert 5 <= second["at"] - first["at"] < 10
+        assert log_of(worker).count(f"Task fail[{job.id}] ignored") == 2
 
 
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
@@ -75,15 +170,6 @@ def test_a_warm_stop_lets_the_running_job_end(tmp_path: Path, ledger: Ledger) ->
     assert ledger.events("warm ended")
 
 
-@pytest.mark.usefixtures("configured")
-def test_one_worker_serves_several_queues(tmp_path: Path, ledger: Ledger) -> None:
-    with start_worker(tmp_path, queues=("default", "other")):
-        application.noted.enqueue("first")
-        application.noted.using(queue_name="other").enqueue("second")
-        ledger.wait("first")
-        ledger.wait("second")
-
-
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
 def test_the_hooks_run_once_in_each_process_that_runs_attempts(
@@ -112,31 +198,8 @@ def test_a_timeout_comes_when_the_record_says(broker: str, pool: str, tmp_path: 
     assert (end["at"] - start["at"] < 2) == is_prompt
 
 
-@pytest.mark.usefixtures("configured")
-def test_an_unknown_task_does_not_stop_the_worker(tmp_path: Path, ledger: Ledger) -> None:
-    with start_worker(tmp_path):
-        taskbridge.router.router.backend().enqueue([taskbridge.message.Message("id-1", "nobody", [], {})])
-        application.noted.enqueue("after")
-        ledger.wait("after")
-
-
 def test_secrets_stay_out_of_argv(redis_url: str) -> None:
     taskbridge.configure(f"celery+{redis_url.replace('://', '://user:hunter2@')}")
     (command,) = taskbridge.router.router.backend().worker_commands(taskbridge.backend.WorkerOptions())
     assert "hunter2" not in " ".join(command.argv)
     assert "hunter2" not in repr(command)
-
-
-@pytest.mark.parametrize("broker", ["redis"], indirect=True)
-@pytest.mark.usefixtures("configured")
-def test_an_idle_worker_wakes_within_fifty_milliseconds(tmp_path: Path, ledger: Ledger) -> None:
-    with start_worker(tmp_path):
-        application.noted.enqueue("warm")
-        ledger.wait("warm")
-        delays = []
-        for number in range(5):
-            started = os.times().elapsed
-            application.noted.enqueue(f"idle {number}")
-            ledger.wait(f"idle {number}")
-            delays.append(os.times().elapsed - started)
-    assert sorted(delays)[2] < timedelta(milliseconds=50).total_seconds()

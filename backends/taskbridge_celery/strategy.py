@@ -1,0 +1,48 @@
+"""What a worker looks at before it accepts a message.
+
+Celery trusts the shape of what it reads: a body that is no call, or a message without an id, ends the whole worker, or
+makes it reconnect for ever. Here such a message is logged and rejected, as Celery does with what it knows to be wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from celery.exceptions import InvalidTaskError
+from celery.worker.strategy import default
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def checked(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Celery's own strategy, behind a look at the message."""
+    accept = default(task, app, consumer, **options)
+
+    def handle(message: Any, body: Any, *rest: Any, **more: Any) -> Any:
+        check(message.headers, message.payload)
+        return accept(message, body, *rest, **more)
+
+    return handle
+
+
+def check(headers: Any, payload: Any) -> None:
+    """Refuse what is no job of Celery's protocol 2 or 1.
+
+    Raises:
+        InvalidTaskError: Celery logs it and rejects the message.
+    """
+    if isinstance(payload, dict) and "args" in payload:
+        return
+    match payload:
+        case [list(), dict(), dict() | None]:
+            pass
+        case _:
+            raise InvalidTaskError(f"the body is no (args, kwargs, embed) but a {type(payload).__name__}")
+    if not isinstance(headers.get("id"), str):
+        raise InvalidTaskError("the message has no id")
+    match headers.get("timelimit"):
+        case None | [None | int() | float(), None | int() | float()]:
+            pass
+        case limits:
+            raise InvalidTaskError(f"timelimit is no pair of numbers: {limits!r:.80}")
