@@ -114,6 +114,8 @@ class TaskBridge:
 
     @property
     def durability(self) -> str:
+        if self.broker == "amqp":
+            return "persistent message to a durable queue, publish confirmed"
         return self.native.durability
 
     def application(self, workload: Workload, url: str, *, slots: int | None) -> Application:

@@ -45,7 +45,9 @@ def measure(stations: Sequence[Station], size: Size) -> list[Number]:
         text = f"{microseconds:.0f} µs"
         low, high = band(again, seconds[first.driver.profile])
         detail = f"median of {size.rounds} chunks of {size.count}; A/A band x{low:.2f} to x{high:.2f}"
-        if station is not first:
+        if station.driver.durability != first.driver.durability:
+            detail = f"no ratio to native, whose durability is another ({first.driver.durability}); {detail}"
+        elif station is not first:
             ratio = paired_ratio(own, seconds[first.driver.profile])
             text += f", x{ratio:.2f} [{low:.2f} to {high:.2f}]"
             detail = f"paired ratio to native x{ratio:.3f}; {detail}"
