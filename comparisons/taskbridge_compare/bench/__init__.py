@@ -1,0 +1,1 @@
+"""`make bench`: what the project promises of its speed, measured and held against its targets."""
