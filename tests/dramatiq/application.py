@@ -21,32 +21,38 @@ def note(event: str, **facts: Any) -> None:
         os.close(ledger)
 
 
-@taskbridge.task(name="note")
+@taskbridge.task(native={"dramatiq": {"name": "note"}})
 def note_text(text: str, when: datetime | None = None) -> None:
     note(text, when=when.isoformat() if when else None)
 
 
-@taskbridge.task(name="fail", retry=taskbridge.Retry(3, delay=timedelta(milliseconds=200), jitter=False))
+@taskbridge.task(
+    native={"dramatiq": {"name": "fail"}}, retry=taskbridge.Retry(3, delay=timedelta(milliseconds=200), jitter=False)
+)
 def fail(text: str, times: int = 99) -> None:
     note(text)
     raise ValueError(text)
 
 
-@taskbridge.task(name="context", takes_context=True, retry=taskbridge.Retry(3, delay=timedelta(0)))
+@taskbridge.task(
+    native={"dramatiq": {"name": "context"}}, takes_context=True, retry=taskbridge.Retry(3, delay=timedelta(0))
+)
 def context(context: taskbridge.Context, text: str) -> None:
     note(text, attempt=context.attempt, metadata=context.metadata, id=context.id)
     if context.attempt < 3:
         raise ValueError(text)
 
 
-@taskbridge.task(name="hold")
+@taskbridge.task(native={"dramatiq": {"name": "hold"}})
 def hold(text: str, seconds: float) -> None:
     note(text)
     time.sleep(seconds)
     note(f"{text} ended")
 
 
-@taskbridge.task(name="fail_when_told", retry=taskbridge.Retry(2, delay=timedelta(0)), takes_context=True)
+@taskbridge.task(
+    native={"dramatiq": {"name": "fail_when_told"}}, retry=taskbridge.Retry(2, delay=timedelta(0)), takes_context=True
+)
 def fail_when_told(context: taskbridge.Context, path: str) -> None:
     note("told", attempt=context.attempt)
     while not Path(path).exists():
@@ -55,7 +61,7 @@ def fail_when_told(context: taskbridge.Context, path: str) -> None:
         raise ValueError(path)
 
 
-@taskbridge.task(name="add", result=True)
+@taskbridge.task(native={"dramatiq": {"name": "add"}}, result=True)
 def add(a: int, b: int) -> int:
     return a + b
 
@@ -72,5 +78,5 @@ def stopped() -> None:
 
 if "TASKBRIDGE_WORKER_OPTIONS" not in os.environ:
 
-    @taskbridge.task(name="nobody_has_it")
+    @taskbridge.task(native={"dramatiq": {"name": "nobody_has_it"}})
     def nobody_has_it() -> None: ...
