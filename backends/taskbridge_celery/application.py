@@ -97,8 +97,11 @@ def broker_url(url: BackendURL, /) -> str:
 
 def _tls(url: BackendURL) -> Any:
     if url.broker == "rediss":
-        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    return url.broker == "amqps"
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
+    if url.broker == "amqps":
+        # Without the name, py-amqp takes a certificate of any host.
+        return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": url.host}
+    return None
 
 
 def _transport_options(url: BackendURL) -> dict[str, Any]:
