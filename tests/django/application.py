@@ -1,0 +1,92 @@
+"""The tasks of these tests. Each writes down what it was given, as the legacy shop's do."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+from django_tasks_db.compat import task_enqueued, task_finished, task_started
+
+from taskbridge import Context, Retry, task
+
+
+def write(**what: object) -> None:
+    with Path(os.environ["SHOP_LEDGER"]).open("a", encoding="utf-8") as ledger:
+        ledger.write(json.dumps(what) + "\n")
+
+
+@task(native={"django": {"name": "shop.receipt"}})
+def receipt(number: int, *, name: str) -> str:
+    write(job="our receipt", number=number, name=name)
+    return f"our receipt {number}"
+
+
+@task
+def note(value: Any = None) -> None:
+    write(job="note", value=value)
+
+
+@task(result=True)
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@task(takes_context=True, retry=Retry(3, delay=timedelta(seconds=0.3), jitter=False))
+def flaky(context: Context) -> None:
+    write(job="flaky", attempt=context.attempt, at=time.time(), id=context.id)
+    raise ConnectionError(f"attempt {context.attempt}\0")
+
+
+@task
+def leaves() -> None:
+    sys.exit(3)
+
+
+@task
+def holds(path: str) -> str:
+    """Wait until a file appears."""
+    write(job="holds", pid=os.getpid())
+    end = time.monotonic() + 40
+    while not Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    write(job="held")
+    return "held"
+
+
+@task
+def session() -> None:
+    """Tell which connection this attempt has."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT pg_backend_pid()")
+        else:
+            cursor.execute("SELECT 0")
+        write(job="session", connection=cursor.fetchone()[0], wrapped=id(connection.connection))
+
+
+def listen(signal: Any, kind: str) -> None:
+    def receive(sender: object, task_result: Any, **_: object) -> None:
+        sender = (
+            sender if isinstance(sender, type) else type(sender)
+        )  # the stock worker sends task_started from an instance
+        write(
+            job="signal",
+            kind=kind,
+            task=task_result.task.module_path,
+            status=str(task_result.status.value),
+            sender=sender.__name__,
+        )
+
+    signal.connect(receive, weak=False)
+
+
+if os.environ.get("SHOP_LISTENS"):
+    listen(task_enqueued, "enqueued")
+    listen(task_started, "started")
+    listen(task_finished, "finished")

@@ -1,0 +1,193 @@
+"""A Django project on a database of its own. Django runs in other processes: it has one settings module in each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from taskbridge.process import Command, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).parents[2]
+LEGACY = ROOT / "tests" / "legacy"
+TABLE = "django_tasks_database_dbtaskresult"
+PLAIN = ("id", "status", "task_path", "exception_class_path", "traceback")
+JSON = ("worker_ids", "return_value", "args_kwargs")
+PATIENCE = timedelta(seconds=40)
+HEAD = """
+import json, os, taskbridge
+from datetime import datetime, timedelta, timezone
+from taskbridge.router import router
+taskbridge.configure(os.environ["SHOP_URL"], queues=("default", "mail"), imports=("tests.django.application",))
+backend = router.backend()
+from django.db import connection, transaction
+from django_tasks_db.models import DBTaskResult
+from tests.django import application
+"""
+
+_commands: dict[tuple[str, ...], Any] = {}
+"""Worker command lines by their native arguments: alike for all databases, which the environment names."""
+
+
+class Project:
+    """One application, on one database."""
+
+    def __init__(self, database: str, folder: Path, url: str = "django+db://default") -> None:
+        self.folder = folder
+        self.ledger = folder / "ledger"
+        self.environment = {
+            "DJANGO_SETTINGS_MODULE": "tests.django_project.settings",
+            "TEST_DATABASE": database,
+            "SHOP_LEDGER": str(self.ledger),
+            "SHOP_URL": url,
+            "PYTHONDONTWRITEBYTECODE": "",  # every start but the first is then twice as fast
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(LEGACY / "django"))),
+        }
+        self._closing = ExitStack()
+
+    def python(self, code: str, **environment: str) -> Any:
+        """What a program of the project prints last, which is JSON."""
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **self.environment, **environment},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE.total_seconds(),
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return json.loads(ran.stdout.splitlines()[-1]) if ran.stdout else None
+
+    def enqueue(self, code: str, **environment: str) -> Any:
+        """The same, with the backend open and the application imported."""
+        return self.python(HEAD + code, **environment)
+
+    def migrate(self) -> None:
+        """Create the tables of django-tasks-db."""
+        subprocess.run(
+            [sys.executable, "-m", "django", "migrate", "-v0"], env={**os.environ, **self.environment}, check=True
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All jobs, oldest first."""
+        columns = [*PLAIN, *(f"CAST({name} AS TEXT)" for name in JSON)]
+        found = self.query(f"SELECT {', '.join(columns)} FROM {TABLE} ORDER BY enqueued_at")
+        rows = [dict(zip((*PLAIN, *JSON), row, strict=True)) for row in found]
+        return [{**row, **{name: json.loads(row[name]) for name in JSON if row[name] is not None}} for row in rows]
+
+    def query(self, statement: str) -> list[Any]:
+        """What a statement gives, on a connection that is not Django's."""
+        database = self.environment["TEST_DATABASE"]
+        if database.startswith("sqlite:"):
+            connection = sqlite3.connect(database.removeprefix("sqlite:///"), timeout=20)
+            with contextlib.closing(connection), connection:
+                return connection.execute(statement).fetchall()
+        with psycopg.connect(database, autocommit=True) as session:
+            cursor = session.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def worker(self, *arguments: str, **environment: str) -> Process:
+        """A worker that TaskBridge runs."""
+        asked = f"queues=('default', 'mail'), imports=('tests.django.application',), native_arguments={arguments!r}"
+        if arguments not in _commands:
+            _commands[arguments] = self.enqueue(
+                f"from taskbridge.backend import WorkerOptions\n"
+                f"(command,) = backend.worker_commands(WorkerOptions({asked}))\n"
+                f"print(json.dumps([command.argv, dict(command.environment)]))"
+            )
+        argv, variables = _commands[arguments]
+        return self.start(Command(argv=tuple(argv), environment={**variables, **self.environment, **environment}))
+
+    def legacy(self, *arguments: str) -> Process:
+        """A program of the shop, where TaskBridge cannot be imported."""
+        argv = (sys.executable, str(LEGACY / "without_taskbridge.py"), *arguments)
+        environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "settings"}
+        return self.start(Command(argv=argv, environment=environment, directory=LEGACY / "django"))
+
+    def stock_worker(self) -> Process:
+        """django-tasks-db's own, of the shop."""
+        options = ("--queue-name", "*", "--interval", "0.05", "--no-startup-delay", "--no-reload")
+        return self.legacy("django", "db_worker", *options)
+
+    def start(self, command: Command) -> Process:
+        """Start a program of the project."""
+        log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
+        return self._closing.enter_context(Process(command, log=log))
+
+    def written(self, job: str) -> list[dict[str, Any]]:
+        """What jobs of this kind have written."""
+        if not self.ledger.exists():
+            return []
+        entries = [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
+        return [entry for entry in entries if entry["job"] == job]
+
+    def until(self, holds: Callable[[], object], worker: Process) -> None:
+        """Wait until something holds while the worker runs."""
+        worker.wait_until(lambda: bool(holds()), within=PATIENCE, what="seen to do it")
+
+    def finish(self, worker: Process, *, jobs: int) -> list[dict[str, Any]]:
+        """The rows, once this many have ended."""
+
+        def ended() -> int:
+            return sum(row["status"] in ("FAILED", "SUCCESSFUL") for row in self.rows())
+
+        self.until(lambda: ended() >= jobs, worker)
+        return self.rows()
+
+    def close(self) -> None:
+        self._closing.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the tables of django-tasks-db."""
+    folder = tmp_path_factory.mktemp("migrated")
+    file = folder / "database.sqlite3"
+    Project(f"sqlite:///{file}", folder).migrate()
+    return file
+
+
+@pytest.fixture
+def on_sqlite(migrated_file: Path, tmp_path: Path) -> Iterator[Project]:
+    """A project on an empty SQLite file."""
+    file = tmp_path / "database.sqlite3"
+    for part in migrated_file.parent.iterdir():
+        shutil.copy(part, tmp_path / part.name)
+    project = Project(f"sqlite:///{file}", tmp_path)
+    try:
+        yield project
+    finally:
+        project.close()
+
+
+@pytest.fixture
+def on_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+    """A project on an empty PostgreSQL database."""
+    project = Project(request.getfixturevalue("postgres_server").fresh_url(), tmp_path)
+    project.migrate()
+    try:
+        yield project
+    finally:
+        project.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def project(request: pytest.FixtureRequest) -> Project:
+    """A project on each kind of database."""
+    found: Project = request.getfixturevalue(f"on_{request.param}")
+    return found

@@ -1,0 +1,168 @@
+"""The engine's worker with our jobs: what becomes of each row."""
+
+from __future__ import annotations
+
+import signal
+from datetime import timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tests.django.conftest import PATIENCE, TABLE
+
+if TYPE_CHECKING:
+    from tests.django.conftest import Project
+
+UNDECODABLE = """
+from taskbridge.identity import new_id
+def row(content, path="tests.django.application.note"):
+    DBTaskResult.objects.create(
+        id=new_id(), task_path=path, args_kwargs=content, backend_name="default", queue_name="default"
+    )
+row([1, 2])
+row({"args": "text", "kwargs": {}})
+row({"args": [1], "kwargs": {}, "taskbridge": "no headers"})
+row({"args": [1], "kwargs": {}, "taskbridge_arguments": "[]"})
+row({"args": [], "kwargs": {}}, "no.such.task")
+row({"args": [], "kwargs": {}}, "os.path.join")
+application.leaves.enqueue()
+application.note.enqueue("last")
+"""
+
+
+def test_a_retry_is_the_same_row_until_it_fails_for_good(project: Project) -> None:
+    job_id = project.enqueue("print(json.dumps(application.flaky.enqueue().id))")
+    (row,) = project.finish(project.worker(), jobs=1)
+    attempts = project.written("flaky")
+    assert [entry["attempt"] for entry in attempts] == [1, 2, 3]
+    assert {entry["id"] for entry in attempts} == {job_id}
+    assert all(later["at"] - sooner["at"] >= 0.3 for sooner, later in pairwise(attempts))
+    assert row["status"] == "FAILED"
+    assert len(row["worker_ids"]) == 3
+    assert row["exception_class_path"] == "builtins.ConnectionError"
+    assert "ConnectionError: attempt 3" in row["traceback"]
+
+
+def test_what_a_job_returns_is_in_our_store_and_not_in_the_row(project: Project) -> None:
+    job_id = project.enqueue("print(json.dumps(application.add.enqueue(1, 2).id))")
+    (row,) = project.finish(project.worker(), jobs=1)
+    assert row["status"] == "SUCCESSFUL"
+    assert row["return_value"] is None
+    assert project.enqueue(f"print(json.dumps(application.add.get_result({job_id!r}).return_value))") == 3
+
+
+def test_an_expired_job_is_a_failed_row_that_says_so(on_sqlite: Project) -> None:
+    on_sqlite.enqueue("application.note.using(expires=datetime.now(timezone.utc) - timedelta(1)).enqueue()")
+    (row,) = on_sqlite.finish(on_sqlite.worker(), jobs=1)
+    assert row["status"] == "FAILED"
+    assert row["exception_class_path"] == "taskbridge.errors.JobExpired"
+    assert on_sqlite.written("note") == []
+
+
+def test_rows_that_nobody_can_run_fail_and_the_worker_goes_on(project: Project) -> None:
+    project.enqueue(UNDECODABLE)
+    rows = project.finish(project.worker(), jobs=8)
+    assert [row["status"] for row in rows] == ["FAILED"] * 7 + ["SUCCESSFUL"]
+    assert [row["exception_class_path"].rpartition(".")[2] for row in rows] == [
+        "UndecodableMessage",
+        "UndecodableMessage",
+        "UndecodableMessage",
+        "UndecodableMessage",
+        "ModuleNotFoundError",
+        "SuspiciousOperation",
+        "SystemExit",
+        "",
+    ]
+    assert project.written("note") == [{"job": "note", "value": "last"}]
+
+
+def test_a_worker_keeps_its_connection(on_postgres: Project) -> None:
+    on_postgres.enqueue("application.session.enqueue_many([()] * 3)")
+    on_postgres.finish(on_postgres.worker(), jobs=3)
+    assert len({entry["connection"] for entry in on_postgres.written("session")}) == 1
+
+
+def test_a_worker_outlives_the_end_of_its_connection(on_postgres: Project) -> None:
+    opened = on_postgres.folder / "opened"
+    on_postgres.enqueue(f"application.holds.enqueue({str(opened)!r})")
+    worker = on_postgres.worker()
+    on_postgres.until(lambda: on_postgres.written("holds"), worker)
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    assert on_postgres.query(f"SELECT pg_terminate_backend(pid) {others}") != []
+    opened.touch()
+    assert on_postgres.finish(worker, jobs=1)[0]["status"] == "SUCCESSFUL"
+    on_postgres.query(f"SELECT pg_terminate_backend(pid) {others}")
+    on_postgres.enqueue("application.note.enqueue('after')")
+    assert [row["status"] for row in on_postgres.finish(worker, jobs=2)] == ["SUCCESSFUL", "SUCCESSFUL"]
+    assert worker.running
+
+
+def test_the_first_signal_lets_the_job_end(on_sqlite: Project) -> None:
+    opened = on_sqlite.folder / "opened"
+    on_sqlite.enqueue(f"application.holds.enqueue({str(opened)!r})\napplication.note.enqueue('next')")
+    worker = on_sqlite.worker()
+    on_sqlite.until(lambda: on_sqlite.written("holds"), worker)
+    worker.send(signal.SIGTERM)
+    opened.touch()
+    assert worker.wait(within=PATIENCE) == 0
+    assert [row["status"] for row in on_sqlite.rows()] == ["SUCCESSFUL", "READY"]
+
+
+def test_an_idle_worker_leaves_at_once(on_sqlite: Project) -> None:
+    on_sqlite.enqueue("application.note.enqueue()")
+    worker = on_sqlite.worker()
+    on_sqlite.finish(worker, jobs=1)
+    worker.send(signal.SIGTERM)
+    assert worker.wait(within=timedelta(seconds=5)) == 0
+
+
+def test_a_job_whose_worker_was_killed_is_not_started_again(on_sqlite: Project) -> None:
+    on_sqlite.enqueue("application.holds.enqueue('/no/such/file')")
+    first = on_sqlite.worker()
+    on_sqlite.until(lambda: on_sqlite.written("holds"), first)
+    first.kill_tree()
+    on_sqlite.enqueue("application.note.enqueue()")
+    rows = on_sqlite.finish(on_sqlite.worker(), jobs=1)
+    assert [row["status"] for row in rows] == ["RUNNING", "SUCCESSFUL"]
+    assert len(on_sqlite.written("holds")) == 1
+
+
+def test_an_outcome_does_not_overwrite_a_row_that_another_worker_has_claimed(project: Project) -> None:
+    opened = project.folder / "opened"
+    project.enqueue(f"application.holds.enqueue({str(opened)!r})")
+    worker = project.worker()
+    project.until(lambda: project.written("holds"), worker)
+    project.query(f"""UPDATE {TABLE} SET worker_ids = '["first", "second"]'""")
+    opened.touch()
+    project.enqueue("application.note.enqueue()")
+    rows = project.finish(worker, jobs=1)
+    assert [row["status"] for row in rows] == ["RUNNING", "SUCCESSFUL"]
+    assert "no longer this worker's" in worker.output()
+
+
+def test_receivers_of_djangos_signals_hear_what_they_hear_of_native_jobs(on_sqlite: Project) -> None:
+    on_sqlite.enqueue("import shop; application.flaky.enqueue(); shop.report.enqueue(7); application.note.enqueue()")
+    on_sqlite.finish(on_sqlite.worker(SHOP_LISTENS="yes"), jobs=3)
+    heard = [
+        (entry["kind"], entry["task"].rpartition(".")[2], entry["status"]) for entry in on_sqlite.written("signal")
+    ]
+    assert [entry for entry in heard if entry[1] == "flaky"] == [("started", "flaky", "RUNNING")] * 3 + [
+        ("finished", "flaky", "FAILED")
+    ]
+    assert [entry for entry in heard if entry[1] == "report"] == [
+        ("started", "report", "RUNNING"),
+        ("finished", "report", "FAILED"),
+    ]
+    assert [entry for entry in heard if entry[1] == "note"] == [
+        ("started", "note", "RUNNING"),
+        ("finished", "note", "SUCCESSFUL"),
+    ]
+
+
+def test_without_time_zones_a_delayed_job_is_not_early(on_sqlite: Project) -> None:
+    on_sqlite.environment["TEST_USE_TZ"] = "no"
+    on_sqlite.enqueue(
+        "application.note.using(run_after=timedelta(hours=1)).enqueue('later')\n"
+        "application.note.using(run_after=timedelta(seconds=1)).enqueue('sooner')\n"
+    )
+    on_sqlite.finish(on_sqlite.worker(), jobs=1)
+    assert [entry["value"] for entry in on_sqlite.written("note")] == ["sooner"]
