@@ -33,6 +33,9 @@ logger = logging.getLogger("taskbridge.dramatiq")
 REPEAT_SECONDS: Final = 1.0
 """How long a worker thread waits before it tries again to put a job back on a broker that does not answer."""
 
+INTERRUPTED_MILLISECONDS: Final = 1000
+"""Threads are interrupted before they are told to take no more: at once, an idle one would begin the job anew."""
+
 _NEUTRAL: Mapping[str, Any] = {
     "throws": (BaseException,),
     "max_age": None,
@@ -57,7 +60,7 @@ def register(broker: Broker, tasks: Mapping[str, Task[..., Any, Any]], run: Run,
         try:
             outcome = run(message, attempt=native.options.get("retries", 0) + 1)
         except Shutdown:
-            _put_back(broker, native, native.options, delay=0)
+            _put_back(broker, native, native.options, delay=INTERRUPTED_MILLISECONDS)
             raise PutBack("interrupted by the worker's shutdown") from None
         return _settle(broker, native, message, outcome)
 

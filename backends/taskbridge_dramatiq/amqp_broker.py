@@ -32,7 +32,7 @@ Delayed = tuple["DramatiqMessage[Any]", int | None]
 
 CONNECT_SECONDS: Final = 5
 HEARTBEAT_SECONDS: Final = 10
-"""A producer gives a silent server up after at most three of them."""
+"""pika gives a silent server up after at most twice this and 5 s more: 30 s."""
 WORKER_HEARTBEAT_SECONDS: Final = 60
 """A worker whose tasks hold the interpreter for longer loses its connection, and its jobs are given out again."""
 FRESH_SECONDS: Final = 1
@@ -55,7 +55,6 @@ def open_amqp(url: BackendURL, /) -> RabbitmqBroker:
         parameters.stack_timeout = CONNECT_SECONDS
         parameters.heartbeat = HEARTBEAT_SECONDS
         parameters.blocked_connection_timeout = CONNECT_SECONDS
-    forget_connections_after_fork(broker)
     return broker
 
 
@@ -86,6 +85,7 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
     Raises:
         EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after at most 30 s.
     """
+    forget_connections_after_fork(broker)
     with _enqueuing(broker, label) as sent:
         _drop_closed_connection(broker)
         for queue_name in {message.queue_name for message, _ in messages}:

@@ -72,6 +72,7 @@ class DramatiqBackend(Backend):
         self._queues = tuple(queues)
         self._is_adopted = url is None or "app" in url.options
         self.broker = broker if broker is not None else open_broker(url)  # type: ignore[arg-type]  # one of the two is given
+        self._label = str(url or f"the {type(self.broker).__name__} of yours")
         self.kind = kind_of(self.broker)
         self.max_priority: int = getattr(self.broker, "max_priority", None) or 0
         self.processes = max(1, url.number("processes", 1)) if url else 1
@@ -144,10 +145,6 @@ class DramatiqBackend(Backend):
         if self.max_priority:
             tuned["dramatiq_queue_prefetch"] = str(threads)
         return {key: value for key, value in tuned.items() if key not in os.environ}
-
-    @property
-    def _label(self) -> str:
-        return str(self._url or f"the {type(self.broker).__name__} of yours")
 
 
 def _delay(message: Message) -> int | None:
