@@ -159,11 +159,19 @@ def _the_app(url: BackendURL | None, app: Celery | None, queues: Sequence[str]) 
     if url is None:
         return check_app(app, "CeleryBackend(app=...)")
     path = url.options.get("app")
+    for option, broker in (("visibility_timeout", "redis"), ("priority", "amqp")):
+        if option in url.options and (path is not None or not url.broker.startswith(broker)):
+            elsewhere = "set it in the app" if path is not None else f"it is for celery+{broker}, take it out"
+            raise ConfigurationError(f"{url}: {option} has no meaning here: {elsewhere}.")
     if path is None:
         return make_app(url, queues[0])
     if url.host:
         raise ConfigurationError(f"{url} names a broker, and so does the app. Write {url.scheme}://?app={path}.")
-    return load_app(path)
+    loaded = load_app(path)
+    transport = loaded.connection_for_write().transport.driver_type
+    if not url.broker.startswith(transport):
+        raise ConfigurationError(f"{url}: the app's broker is {transport}. Write celery+{transport}://?app={path}.")
+    return loaded
 
 
 def _for_native_worker(message: Message) -> dict[str, Any]:

@@ -234,6 +234,9 @@ def test_an_app_that_cannot_carry_our_messages_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="no Celery app"):
         CeleryBackend(app="proj.celery:app")
     for url, word in (
+        ("celery+redis://host/0?priority=10", "celery[+]amqp"),
+        ("celery+redis://?app=tests.celery.own:app&visibility_timeout=9", "set it in the app"),
+        ("celery+redis://?app=tests.celery.own:app", "the app's broker is amqp"),
         ("celery+redis://host/0?app=os:path", "names a broker"),
         ("celery+redis://?app=os:nope", "no 'nope'"),
     ):
