@@ -39,6 +39,8 @@ FRESH_SECONDS: Final = 1
 """A connection that was used within this time is taken for open."""
 
 _PRECONDITION_FAILED = 406
+_FAILURES = (exceptions.AMQPError, OSError)
+"""What pika raises; of the second kind are a name that no server has and a certificate that does not hold."""
 
 
 def open_amqp(url: BackendURL, /) -> RabbitmqBroker:
@@ -73,7 +75,7 @@ def prepare_worker(broker: RabbitmqBroker, queues: Sequence[str], label: str, /,
     except ConnectionClosed as error:
         if _is_other_shape(error.message):
             raise ConfigurationError(_other_shape(broker, label, error.message)) from error
-    except exceptions.AMQPError:
+    except _FAILURES:
         return
     finally:
         del broker.connection
@@ -185,11 +187,12 @@ def _declare_again(broker: RabbitmqBroker, queue_names: set[str]) -> None:
 
 def _drop_closed_connection(broker: RabbitmqBroker) -> None:
     """Find out, before anything is written, whether the server has closed an idle connection."""
-    if time.monotonic() - getattr(broker.state, "used_at", 0.0) < FRESH_SECONDS:
+    connection = getattr(broker.state, "connection", None)
+    if connection is None or time.monotonic() - getattr(broker.state, "used_at", 0.0) < FRESH_SECONDS:
         return
     try:
-        broker.connection.process_data_events(0)
-    except exceptions.AMQPError:
+        connection.process_data_events(0)
+    except _FAILURES:
         del broker.connection
 
 
@@ -201,7 +204,7 @@ def _enqueuing(broker: RabbitmqBroker, label: str) -> Iterator[_Sent]:
         yield sent
     except exceptions.NackError as error:
         raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
-    except (ConnectionClosed, exceptions.AMQPError) as error:
+    except (ConnectionClosed, *_FAILURES) as error:
         del broker.connection
         raise _enqueue_error(broker, label, error, sent) from error
 

@@ -17,7 +17,6 @@ import pytest
 import taskbridge
 from taskbridge import services
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
-from taskbridge.process import free_port
 from taskbridge.router import router
 from taskbridge.services.rabbitmq import RabbitMQServer
 from tests.dramatiq import application
@@ -84,8 +83,9 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
         assert count(connection.channel()) == 2
 
 
-def test_a_server_that_is_not_there_is_named_at_once_and_nothing_was_accepted() -> None:
-    taskbridge.configure(f"dramatiq+amqp://guest:secret@127.0.0.1:{free_port()}")
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "nowhere.invalid"])
+def test_a_server_that_is_not_there_is_named_at_once_and_nothing_was_accepted(host: str) -> None:
+    taskbridge.configure(f"dramatiq+amqp://guest:secret@{host}")
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable, match="cannot be reached") as refusal:
         application.note_text.enqueue("nobody")
