@@ -107,6 +107,7 @@ class Station:
         return {
             **application.environment,
             LEDGER_VARIABLE: str(self.ledger.path),
+            "PYTHONPATH": str(self.workload.folder),  # for what its module imports from beside it
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",  # an engine's own deprecations are not what is looked for
         }
