@@ -1,4 +1,4 @@
-"""Write docs/matrix.md from the capability records of all backends.
+"""Write docs/matrix.md from the capability records of all backends, and from the options of their URLs.
 
     .venv/bin/python scripts/matrix.py [--check]
 
@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from django.conf import settings
 from taskbridge.errors import ConfigurationError
 from taskbridge.router import GROUP, open_backend
 from taskbridge.settings import BackendSettings, parse_url
+from taskbridge.settings.url import CORE_OPTIONS
 
 if TYPE_CHECKING:
     from taskbridge.capability import Capabilities, Support
@@ -41,6 +42,11 @@ HEAD = """\
 for it is refused when it meets the backend, before any I/O, with the reason below. A time is the longest that is
 accepted. A query such as `?priority=10` is what the URL must say; without it the option is refused.
 [Options](options.md) says what each one means.
+"""
+QUERIES = """\
+## What a URL may say
+
+After the `?`, for every backend:
 """
 NATIVE_WORKERS = """\
 ## With `?workers=native`
@@ -68,19 +74,41 @@ def page() -> str:
     ours = {scheme: record(url) for scheme, url in urls.items()}
     native = {scheme: record(url, "workers=native") for scheme, url in urls.items()}
     native = {scheme: theirs for scheme, theirs in native.items() if theirs != ours[scheme]}
-    parts = [HEAD, table(ours, urls), *notes(ours), NATIVE_WORKERS, table(native, {})]
-    return "\n".join(parts)
+    parts = [HEAD, table(ours, urls), *notes(ours), NATIVE_WORKERS, table(native, {}), QUERIES, *queries()]
+    return "\n".join(parts).rstrip("\n") + "\n"
+
+
+def adapters() -> list[EntryPoint]:
+    """Ours, by name, the one for tests last; what others have installed here is not."""
+    ours = [
+        entry
+        for entry in entry_points(group=GROUP)
+        if entry.dist is not None and entry.dist.name == "taskbridge" and entry.name not in NOT_FOR_USERS
+    ]
+    return sorted(ours, key=lambda entry: (entry.name == "memory", entry.name))
 
 
 def found() -> Iterator[tuple[str, str]]:
     """Scheme and URL of every backend that is registered."""
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name == "memory", entry.name)):
-        if entry.name in NOT_FOR_USERS or not entry.value.startswith("taskbridge"):
-            continue
+    for entry in adapters():
         for broker in entry.load().brokers:
             if broker not in SAME_RECORD:
                 scheme = f"{entry.name}+{broker}" if broker else entry.name
                 yield scheme, f"{scheme}://{place(entry.name, broker)}"
+
+
+def queries() -> Iterator[str]:
+    """The keys of the core, then those of each engine that has any."""
+    yield keys(CORE_OPTIONS)
+    for entry in adapters():
+        known = entry.load().url_options
+        if known:
+            yield f"For {entry.name}:\n"
+            yield keys(known)
+
+
+def keys(known: Mapping[str, str]) -> str:
+    return "\n".join(item(f"`{key}`: {text}.") for key, text in sorted(known.items())) + "\n"
 
 
 def place(engine: str, broker: str) -> str:
@@ -136,12 +164,12 @@ def item(text: str) -> str:
 
 
 def sentence(note: str) -> str:
-    return note[0].upper() + note[1:].removesuffix(".") + "."
+    return note[:1].upper() + note[1:].removesuffix(".") + "."
 
 
 def duration(value: timedelta) -> str:
     minutes = value // timedelta(minutes=1)
-    return f"{minutes // 1440} days" if minutes >= 2880 else f"{minutes} min"
+    return f"{minutes // 1440} days" if minutes >= 2 * 1440 else f"{minutes} min"
 
 
 def configure_django() -> None:

@@ -17,7 +17,7 @@ from taskbridge.errors import (
     UnsupportedFeature,
 )
 from taskbridge.hooks import around_attempt, on_final_failure, on_worker_start, on_worker_stop
-from taskbridge.result import TaskResult
+from taskbridge.result import DetailStatus, ResultStatus, TaskResult
 from taskbridge.retry import Retry
 from taskbridge.router import configure
 from taskbridge.task import Task, task
@@ -28,10 +28,12 @@ __all__ = [
     "ConfigurationError",
     "Context",
     "DeadlineExceeded",
+    "DetailStatus",
     "EnqueueError",
     "InvalidArguments",
     "InvalidTask",
     "JobFailed",
+    "ResultStatus",
     "ResultTimeout",
     "ResultUnavailable",
     "Retry",

@@ -6,7 +6,7 @@ from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 from tasks import Sale, summarise
 
-from taskbridge.result import DetailStatus
+from taskbridge import DetailStatus
 
 app = FastAPI()
 

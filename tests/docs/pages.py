@@ -1,8 +1,9 @@
 """Runs the code blocks of a Markdown page, in order, in one folder.
 
 A `python` block runs as a script, or is written to the file that its first line names (`# shop.py`) and imported. A
-shell block (`sh`, `bash`) runs under bash, unless `<!-- not run: the reason -->` stands right above it. Any other block
-whose first line names a file is written to it.
+shell block (`sh`, `bash`) runs under bash, unless `<!-- not run: the reason -->` stands right above it. A block below
+`<!-- output -->` is what the block before it prints; how lines are broken does not count. Any other block whose first
+line names a file is written to it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FENCE = re.compile(
-    r"(?:<!-- not run: (?P<reason>\S[^\n]*?) -->\n+)?^```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```[ ]*$",
+    r"(?:<!-- (?:not run: (?P<reason>\S[^\n]*?)|(?P<output>output)) -->\n+)?"
+    r"^```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```[ ]*$",
     re.MULTILINE | re.DOTALL,
 )
 FILE_NAME = re.compile(r"# ([\w-]+\.\w+)\n")
@@ -36,6 +38,7 @@ class Block:
     language: str
     code: str
     reason: str | None
+    is_output: bool
 
     def argv(self, folder: Path) -> list[str] | None:
         """The command that runs it; None if there is nothing to run."""
@@ -60,6 +63,7 @@ def blocks(text: str) -> list[Block]:
             language=found["language"],
             code=found["code"],
             reason=found["reason"],
+            is_output=found["output"] is not None,
         )
         for found in FENCE.finditer(text)
     ]
@@ -72,7 +76,15 @@ def run_page(page: Path, folder: Path) -> int:
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     environment["PYTHONPATH"] = str(folder)
     ran = 0
+    output = ""
     for block in blocks(page.read_text()):
+        if block.is_output:
+            if block.code.split() != output.split():
+                raise BlockFailed(
+                    f"{page.name}, line {block.line}: the {block.language} block ends with 1, since "
+                    f"the block before it prints\n{output}"
+                )
+            continue
         argv = block.argv(folder)
         if argv is None:
             continue

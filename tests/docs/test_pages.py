@@ -33,6 +33,7 @@ def test_the_pages_include_the_readme() -> None:
         "<!-- not run: too far above -->\ntext\n```sh\nfalse\n```\n",
         "<!-- not run: Python always runs -->\n```python\nassert False\n```\n",
         "```python\n# shop.py\nassert False\n```\n",
+        "```python\nprint(1)\n```\n\n<!-- output -->\n```text\n2\n```\n",
     ],
 )
 def test_a_block_that_fails_is_seen(text: str, tmp_path: Path) -> None:
@@ -40,6 +41,12 @@ def test_a_block_that_fails_is_seen(text: str, tmp_path: Path) -> None:
     page.write_text(f"# Title\n\n{text}")
     with pytest.raises(BlockFailed, match=r"page\.md, line \d+: the \w+ block ends with 1"):
         run_page(page, tmp_path)
+
+
+def test_the_output_of_a_block_may_be_broken_into_other_lines(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint('one two')\n```\n\n<!-- output -->\n```text\none\ntwo\n```\n")
+    assert run_page(page, tmp_path) == 1
 
 
 def test_a_block_may_use_the_files_that_earlier_ones_wrote(tmp_path: Path) -> None:
