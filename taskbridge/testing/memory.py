@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, assert_never
+
+import msgspec
 
 from taskbridge.backend import Backend, Run, WorkerOptions
 from taskbridge.capability import Capabilities, emulated, native, refused
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
     from taskbridge.store import ResultStore
+
+logger = logging.getLogger("taskbridge.memory")
 
 RECORD = Capabilities(
     at_least_once=refused("the jobs live and die with this process: this backend is for tests"),
@@ -62,6 +67,7 @@ class MemoryBackend(Backend):
         self._waiting: list[_Waiting] = []
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._run: Run | None = None
+        self._started: Run | None = None
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         """Never raises `EnqueueError`: there is no broker that could fail."""
@@ -82,7 +88,10 @@ class MemoryBackend(Backend):
         )
 
     def close(self) -> None:
-        """Forget all jobs, as the end of the process would."""
+        """Forget all jobs, as the end of the process would, after the stop hooks if an attempt was made."""
+        started, self._started = self._started, None
+        if started is not None:
+            started.stop()
         with self._lock:
             self._waiting.clear()
             if self._folder is not None:
@@ -109,9 +118,13 @@ class MemoryBackend(Backend):
         """
         count = 0
         while (found := self._take(until or datetime.now(UTC))) is not None:
-            message, attempt = found
             count += 1
-            self._settle(message, attempt, self._runner()(message, attempt=attempt))
+            try:
+                message = _deserialized(found.text)
+            except msgspec.MsgspecError:
+                logger.exception("A job cannot be read.")
+                continue
+            self._settle(message, found.attempt, self._runner()(message, attempt=found.attempt))
         return count
 
     def work_off(self, until: Callable[[], bool], /, *, timeout: timedelta) -> bool:
@@ -124,14 +137,14 @@ class MemoryBackend(Backend):
                 time.sleep(0.005)
         return True
 
-    def _take(self, moment: datetime) -> tuple[Message, int] | None:
+    def _take(self, moment: datetime) -> _Waiting | None:
         with self._lock:
             due = [job for job in self._waiting if job.run_after is None or job.run_after <= moment]
             if not due:
                 return None
             first = max(due, key=lambda job: job.priority)
             self._waiting.remove(first)
-            return _deserialized(first.text), first.attempt
+            return first
 
     def _settle(self, message: Message, attempt: int, outcome: Any) -> None:
         match outcome:
@@ -146,9 +159,13 @@ class MemoryBackend(Backend):
 
     def _runner(self) -> Run:
         # The registry may have grown since the last job: a test module declares its tasks when it is imported.
-        return self._run or Runner(
+        run = self._run or Runner(
             self, Environment(alias=DEFAULT, registry=registry, open_store=lambda: router.store(DEFAULT))
         )
+        if self._started is None:
+            self._started = run
+            run.start()
+        return run
 
 
 @dataclass(frozen=True, slots=True, eq=False)

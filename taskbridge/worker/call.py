@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.errors import DeadlineExceeded
@@ -39,7 +40,8 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any], timeout: float | None) ->
     """Run a coroutine to its end on this thread's own loop; after `timeout` seconds it ends at its next await."""
     runner = _loop_runner()
     try:
-        return runner.run(_limited(coroutine, timeout))
+        # A Runner's own context is that of its first coroutine: hooks and log records would tell of an earlier job.
+        return runner.run(_limited(coroutine, timeout), context=copy_context())
     except DeadlineExceeded:
         runner.close()
         del _loops.runner

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from typing import TYPE_CHECKING
 
 from taskbridge.context import RetryRequested
+from taskbridge.errors import UndecodableMessage
 from taskbridge.message import Again, Dead
 from taskbridge.retry import Retry
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
     from taskbridge.message import Outcome
     from taskbridge.worker.attempt import Attempt, Environment
+
+logger = logging.getLogger("taskbridge.retries")
 
 
 class Retries:
@@ -25,7 +29,11 @@ class Retries:
         outcome = proceed(attempt)
         if not isinstance(outcome, Dead) or outcome.reason != "exhausted":
             return outcome
-        policy = _policy(attempt)
+        try:
+            policy = _policy(attempt)
+        except UndecodableMessage as error:
+            logger.error("No further attempt: %s", error)  # noqa: TRY400 - the traceback would be ours
+            return outcome
         if policy is None or attempt.number >= policy.attempts:
             return outcome
         cause = outcome.cause or outcome.error

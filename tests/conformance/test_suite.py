@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 # What a bug is found by, so that a red suite is red for the right reason.
 FOUND_BY = {
     "drops": "many_threads",
-    "doubles": "many_jobs",
-    "ignores expiry": "expired_job",
+    "doubles": "a_thousand_jobs",
+    "ignores expiry": "an_expired_job_is_not_started",
     "inverts priority": "larger_priority",
     "forgets metadata": "keeps_the_id_and_the_metadata",
-    "starts early": "delayed_job",
+    "starts early": "a_delayed_job_is_never_early",
 }
 
 OPTIONS = [field.name for field in fields(Capabilities)]

@@ -1,1 +1,1 @@
-"""The conformance suite: `pytest --pyargs taskbridge.testing.suite --backend rq+redis://localhost`."""
+"""The conformance suite: `pytest --pyargs taskbridge.testing.suite --backend URL`."""

@@ -19,9 +19,10 @@ Halves = Callable[["Stage"], Iterator[None]]
 class Behaviour:
     """Both halves of one behaviour, and the options that it needs."""
 
-    def __init__(self, halves: Halves, options: tuple[str, ...]) -> None:
+    def __init__(self, halves: Halves, options: tuple[str, ...], *, is_bulky: bool) -> None:
         self.halves = halves
         self.options = options
+        self.is_bulky = is_bulky
         self._running: Iterator[None] | None = None
         self._error: Exception | None = None
 
@@ -50,11 +51,14 @@ class Behaviour:
                 raise AssertionError("A behaviour has two halves, so one `yield`.")
 
 
-def behaviour(*options: str) -> Callable[[Halves], Callable[[Stage], None]]:
-    """Make a test function out of two halves; `options` are fields of the capability record."""
+def behaviour(*options: str, is_bulky: bool = False) -> Callable[[Halves], Callable[[Stage], None]]:
+    """Make a test function out of two halves; `options` are fields of the capability record.
+
+    What `is_bulky` enqueues so many jobs that the others' must stand before them.
+    """
 
     def decorate(halves: Halves) -> Callable[[Stage], None]:
-        held = Behaviour(halves, options)
+        held = Behaviour(halves, options, is_bulky=is_bulky)
 
         def test(stage: Stage) -> None:
             held.end(stage)

@@ -17,11 +17,12 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The backend under test, with its workers running and the first half of every behaviour done."""
     url = request.config.getoption("--backend")
     if url is None:
-        raise pytest.UsageError("Name the backend to test: --backend rq+redis://localhost:6379/0")
+        raise pytest.UsageError("Name the backend to test: --backend ENGINE+BROKER://...")
     stage = Stage(url, tmp_path_factory.mktemp("suite"), request.config.getoption("--flip"))
     try:
         functions = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
         held = [behaviour for function in functions if (behaviour := getattr(function, "behaviour", None))]
+        held.sort(key=lambda behaviour: behaviour.is_bulky)  # what is enqueued behind a thousand jobs waits for them
         if held:
             stage.start()
         for behaviour in held:

@@ -49,13 +49,13 @@ class Reader:
         self.path = path
         self._lock = threading.Lock()
         self._offset = 0
-        self._events: list[Event] = []
+        self._events: dict[str, list[Event]] = {}
 
     def events(self, key: str, kind: str | None = None) -> list[Event]:
         """The events of one job so far, in order of writing."""
         with self._lock:
             self._read()
-            return [event for event in self._events if event.key == key and kind in (None, event.kind)]
+            return [event for event in self._events.get(key, ()) if kind in (None, event.kind)]
 
     def _read(self) -> None:
         if not self.path.exists():
@@ -66,4 +66,6 @@ class Reader:
         complete = text.rpartition(b"\n")[0]
         if complete:
             self._offset += len(complete) + 1
-            self._events += [Event(**json.loads(line)) for line in complete.split(b"\n")]
+            for line in complete.split(b"\n"):
+                event = Event(**json.loads(line))
+                self._events.setdefault(event.key, []).append(event)

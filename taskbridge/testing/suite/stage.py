@@ -19,7 +19,7 @@ from taskbridge.errors import UnsupportedFeature
 from taskbridge.process import Process
 from taskbridge.router import router
 from taskbridge.settings import BackendURL
-from taskbridge.testing.suite import ledger, tasks
+from taskbridge.testing.suite import faults, hooks, kinds, ledger, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,11 +29,23 @@ if TYPE_CHECKING:
     from taskbridge.result import TaskResult
     from taskbridge.task import Task
 
+SLICE: Final = timedelta(seconds=0.05)
+"""How long the jobs of one alias are worked off in this process before those of the other have their turn."""
+
+GRACE: Final = timedelta(seconds=30)
+"""How long a worker may take to leave."""
+
 PATIENCE: Final = timedelta(seconds=90)
 """How long anything may take before the behaviour has failed: all jobs are enqueued together, a thousand among them."""
 
 ORDERED: Final = "ordered"
 """A queue with one worker that runs one job at a time."""
+
+SECOND, THIRD = "second", "third"
+"""Queues of another alias, which is called as the first of them; one request for a worker serves both."""
+
+MODULES: Final = tuple(module.__name__ for module in (tasks, hooks, kinds, faults))
+"""What the workers import."""
 
 ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
     "at_least_once": {"delivery": "at_least_once"},
@@ -56,7 +68,13 @@ class Stage:
         self.url = url
         self.ledger = ledger.Reader(folder / "ledger.jsonl")
         os.environ[ledger.VARIABLE] = str(self.ledger.path)
-        taskbridge.configure(url, queues=("default", ORDERED), imports=(tasks.__name__,))
+        taskbridge.configure(
+            backends={
+                "default": {"url": url, "queues": ("default", ORDERED)},
+                SECOND: {"url": url, "queues": (SECOND, THIRD)},
+            },
+            imports=MODULES,
+        )
         self.backend = router.backend()
         self.expected: dict[str, Support] = dict(self.backend.capabilities)
         if flip is not None:
@@ -64,24 +82,54 @@ class Stage:
             self.expected[option] = replace(self.expected[option], level=_level(level))
         self.folder = folder
         self._workers: list[Process] = []
+        self._elsewhere: list[Process] = []
+        self._keys_elsewhere: list[str] = []
+        self._dismissed: str | None = None
         self._closing = ExitStack()
 
     def start(self) -> None:
         """Start the workers and wait until each queue has run a job."""
         if not self.is_in_process:
-            for queue, concurrency in (("default", 2), (ORDERED, 1)):
-                asked = WorkerOptions(queues=(queue,), concurrency=concurrency, imports=(tasks.__name__,))
-                for number, command in enumerate(self.backend.worker_commands(asked)):
-                    log = self.folder / f"worker-{queue}-{number}.log"
-                    self._workers.append(self._closing.enter_context(Process(command, log=log)))
+            self._workers = [*self._serve(("default",), concurrency=2), *self._serve((ORDERED,))]
+            self._elsewhere = self._serve((SECOND, THIRD), alias=SECOND)
         for queue in ("default", ORDERED):
             key = self.key()
             tasks.note.using(queue_name=queue).enqueue(key)
             self.wait(key, "end")
 
+    def _serve(self, queues: tuple[str, ...], *, alias: str = "default", concurrency: int = 1) -> list[Process]:
+        asked = WorkerOptions(alias=alias, queues=queues, concurrency=concurrency, grace=GRACE, imports=MODULES)
+        return [
+            self._closing.enter_context(Process(command, log=self.folder / f"worker-{queues[0]}-{number}.log"))
+            for number, command in enumerate(router.backend(alias).worker_commands(asked))
+        ]
+
+    def key_elsewhere(self) -> str:
+        """A name for a job that goes to the alias SECOND."""
+        self._keys_elsewhere.append(self.key())
+        return self._keys_elsewhere[-1]
+
+    def dismiss(self) -> str:
+        """Ask the workers of SECOND to leave while they run a job, and wait until they have; the key of that job."""
+        if self._dismissed is None:
+            for key in self._keys_elsewhere:
+                self.wait(key, "end")
+            held, opened = self.key(), self.folder / "dismissed"
+            tasks.waits_for_file.using(backend=SECOND, queue_name=SECOND).enqueue(held, str(opened))
+            self.wait(held, "start")
+            for worker in self._elsewhere:
+                worker.send(worker.command.stop_signal)
+            opened.touch()
+            self.wait(held, "end")
+            for worker in self._elsewhere:
+                code = worker.wait(within=GRACE)
+                assert code == 0, f"{worker.command.name} ended with {code}.\n{self.last_words()}"
+            self._dismissed = held
+        return self._dismissed
+
     def stop(self) -> None:
         """Stop the workers and give back what was opened."""
-        for worker in self._workers:
+        for worker in (*self._workers, *self._elsewhere):
             worker.stop(grace=timedelta(seconds=10))
         self._closing.close()
         router.configure(None)
@@ -97,12 +145,13 @@ class Stage:
 
     def until(self, holds: Callable[[], bool], what: str, *, patience: timedelta = PATIENCE) -> None:
         """Wait until something holds; fail with the workers' last words if it does not in time."""
-        if isinstance(self.backend, CanRunInProcess):
-            held = self.backend.work_off(holds, timeout=patience)
-        else:
-            deadline = time.monotonic() + patience.total_seconds()
-            while not (held := holds()) and time.monotonic() < deadline:
-                time.sleep(0.01)
+        deadline = time.monotonic() + patience.total_seconds()
+        while not (held := holds()) and time.monotonic() < deadline:
+            for alias in ("default", SECOND):
+                backend = router.backend(alias)
+                if isinstance(backend, CanRunInProcess):
+                    backend.work_off(holds, timeout=SLICE)
+            time.sleep(0.01)
         if not held:
             pytest.fail(f"Not seen within {patience.total_seconds():g} s: {what}.\n{self.last_words()}")
 
@@ -160,7 +209,8 @@ class Stage:
 
     def last_words(self) -> str:
         """The end of each worker's log."""
-        return "\n".join(f"--- {worker.command.name}, last lines\n{worker.log_tail()}" for worker in self._workers)
+        workers = (*self._workers, *self._elsewhere)
+        return "\n".join(f"--- {worker.command.name}, last lines\n{worker.log_tail()}" for worker in workers)
 
 
 def _bind(task: Task[..., Any, Any], asked: Mapping[str, Any]) -> None:

@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from enum import Enum
 from typing import Any
-from uuid import UUID
 
-import taskbridge
-from taskbridge import Context, Retry, task
+from taskbridge import Context, DeadlineExceeded, Retry, task
 from taskbridge.testing.suite.ledger import write
 
 BRIEFLY = timedelta(milliseconds=200)
-
-
-class Colour(Enum):
-    """An enum to carry."""
-
-    RED = "red"
-
-
-@dataclass(frozen=True)
-class Address:
-    """A dataclass to carry."""
-
-    street: str
-    since: date
 
 
 @task
@@ -45,31 +26,6 @@ def note(key: str) -> None:
 def echo(key: str, value: Any = None, *, option: Any = None) -> None:
     """Write down what arrived, without annotations."""
     write("end", key, value=value, option=option)
-
-
-@task
-def typed(
-    key: str,
-    when: datetime,
-    amount: Decimal,
-    ids: tuple[int, ...],
-    names: frozenset[str],
-    unit: UUID,
-    raw: bytes,
-    colour: Colour,
-    address: Address | None = None,
-) -> None:
-    """Write down the values and types that arrived."""
-    values = (when, amount, ids, names, unit, raw, colour, address)
-    write("end", key, values=[repr(value) for value in values], types=[type(value).__name__ for value in values])
-
-
-@task
-async def on_loop(key: str) -> None:
-    """Run on an event loop."""
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(0)
-    write("end", key, loop=id(loop), pid=os.getpid())
 
 
 @task
@@ -181,13 +137,6 @@ def returns_unserialisable() -> Any:
 
 
 @task
-def logs(key: str) -> None:
-    """Look at what a log record of an attempt carries."""
-    record = logging.getLogger("application").makeRecord("application", logging.INFO, "", 0, "hello", (), None)
-    write("end", key, job=getattr(record, "taskbridge_job", None), task=getattr(record, "taskbridge_task", None))
-
-
-@task
 def waits_for_file(key: str, path: str) -> None:
     """Hold the worker until a file appears."""
     write("start", key)
@@ -195,28 +144,6 @@ def waits_for_file(key: str, path: str) -> None:
     while not os.path.exists(path) and time.monotonic() < end:  # noqa: PTH110 - one system call a look
         time.sleep(0.01)
     write("end", key)
-
-
-@taskbridge.on_final_failure
-def remember_failure(context: Context, error: BaseException) -> None:
-    """Write down that the hook was called."""
-    if str(error).startswith("asked to fail: "):
-        write("final failure", str(error).removeprefix("asked to fail: "), id=context.id, attempt=context.attempt)
-
-
-def _watched(key: str, work: Any) -> None:
-    start = time.monotonic()
-    try:
-        work()
-        write("end", key)
-    finally:
-        write("left", key, after=time.monotonic() - start)
-
-
-def _spin(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass
 
 
 @task
@@ -236,3 +163,87 @@ def reserved(
 ) -> None:
     """Take keyword arguments that some engine's enqueue keeps for itself."""
     write("end", key, values=[timeout, retry, eta, id, priority, delay, expires, meta, args, kwargs])
+
+
+@task
+def defaults(job: str, first: int = 1, /, *rest: str, flag: bool = False, **named: Any) -> None:
+    """Take arguments of every kind, each with a default."""
+    write("end", job, values=[first, list(rest), flag, named])
+
+
+@task(backend="second", queue_name="second")
+def elsewhere(key: str) -> None:
+    """Run on another backend, by declaration."""
+    write("end", key)
+
+
+@task
+def enqueues(key: str, value: Any) -> None:
+    """Enqueue another job."""
+    echo.enqueue(key, value)
+
+
+@task
+async def enqueues_from_loop(key: str, value: Any) -> None:
+    """The same, from an event loop."""
+    await echo.aenqueue(key, value)
+
+
+class TooManyRequests(Exception):
+    """An error that says when to come back."""
+
+    retry_after = 1.5
+
+
+@task(retry=Retry(2, delay=timedelta(0)))
+def throttled(key: str) -> None:
+    """Fail with a wish for the delay."""
+    write("start", key)
+    raise TooManyRequests
+
+
+@task(takes_context=True, retry=Retry(4, delay=BRIEFLY, on=(OSError,)))
+def fails_otherwise(context: Context, key: str) -> None:
+    """Fail with an error that the policy names, then with another."""
+    write("start", key)
+    raise OSError if context.attempt == 1 else ValueError(f"asked to fail: {key}")
+
+
+@task(retry=Retry(2, delay=BRIEFLY, on=(DeadlineExceeded,)), timeout=timedelta(seconds=0.5))
+def too_slow(key: str) -> None:
+    """Outlive the limit at every attempt."""
+    write("start", key)
+    _spin(10)
+
+
+@task(takes_context=True, retry=Retry(3, delay=BRIEFLY))
+async def flaky_on_loop(context: Context, key: str) -> None:
+    """Fail once, on an event loop."""
+    write("start", key, attempt=context.attempt)
+    await asyncio.sleep(0)
+    if context.attempt == 1:
+        raise ConnectionError
+    write("end", key, attempt=context.attempt)
+
+
+@task(takes_context=True, retry=Retry(3, delay=BRIEFLY), result=True)
+def flaky_with_result(context: Context) -> int:
+    """Fail twice, then return the number of the attempt."""
+    if context.attempt < 3:
+        raise ConnectionError(f"attempt {context.attempt}")
+    return context.attempt
+
+
+def _watched(key: str, work: Any) -> None:
+    start = time.monotonic()
+    try:
+        work()
+        write("end", key)
+    finally:
+        write("left", key, after=time.monotonic() - start)
+
+
+def _spin(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass

@@ -1,4 +1,4 @@
-"""Priority, context, queues, hooks, and jobs that nobody can run."""
+"""Priority, context and queues: which job runs when and where, and what it knows of itself."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskbridge.errors import ConfigurationError, InvalidTask
-from taskbridge.identity import new_id
-from taskbridge.message import Message
-from taskbridge.registry import wire_name
 from taskbridge.testing.suite import tasks
 from taskbridge.testing.suite.behaviour import behaviour
-from taskbridge.testing.suite.stage import ORDERED
+from taskbridge.testing.suite.stage import ORDERED, SECOND, THIRD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,15 +55,6 @@ def test_the_context_tells_of_the_job(stage: Stage) -> Iterator[None]:
 
 
 @behaviour()
-def test_log_records_of_an_attempt_carry_the_job(stage: Stage) -> Iterator[None]:
-    key = stage.key()
-    handle = tasks.logs.enqueue(key)
-    yield
-    (event,) = stage.wait(key, "end")
-    assert event.data == {"job": handle.id, "task": tasks.logs.name}
-
-
-@behaviour()
 def test_a_job_goes_to_its_queue(stage: Stage) -> Iterator[None]:
     key = stage.key()
     tasks.note.using(queue_name=ORDERED).enqueue(key)
@@ -74,39 +62,87 @@ def test_a_job_goes_to_its_queue(stage: Stage) -> Iterator[None]:
     stage.wait(key, "end")
 
 
-def _raw(task: str, args: list[Any], *, headers: Any = None) -> Message:
-    return Message(new_id(), task, args, {}, headers=headers)
+@behaviour()
+def test_one_worker_serves_several_queues(stage: Stage) -> Iterator[None]:
+    keys = {queue: stage.key_elsewhere() for queue in (SECOND, THIRD)}
+    for queue, key in keys.items():
+        tasks.note.using(backend=SECOND, queue_name=queue).enqueue(key)
+    yield
+    for key in keys.values():
+        stage.wait(key, "end")
 
 
 @behaviour()
-def test_what_legacy_code_enqueues_runs(stage: Stage) -> Iterator[None]:
-    key = stage.key()
-    stage.backend.enqueue([_raw(wire_name(tasks.note, stage.backend), [key])])
+def test_one_call_goes_to_another_backend(stage: Stage) -> Iterator[None]:
+    key, here = stage.key_elsewhere(), stage.key()
+    handle = tasks.note.using(backend=SECOND, queue_name=SECOND).enqueue(key)
+    assert handle.backend == SECOND
+    assert tasks.note.enqueue(here).backend == "default"
+    yield
+    stage.wait(key, "end")
+    stage.wait(here, "end")
+
+
+@behaviour()
+def test_a_task_belongs_to_another_backend(stage: Stage) -> Iterator[None]:
+    key = stage.key_elsewhere()
+    assert tasks.elsewhere.enqueue(key).backend == SECOND
     yield
     stage.wait(key, "end")
 
 
-@behaviour()
-def test_an_unknown_task_does_not_stop_the_worker(stage: Stage) -> Iterator[None]:
-    stage.backend.enqueue([_raw("nobody.knows.this", [])])
-    yield
-    stage.settled()
-
-
-@behaviour()
-def test_arguments_that_do_not_fit_do_not_stop_the_worker(stage: Stage) -> Iterator[None]:
-    stage.backend.enqueue([_raw(wire_name(tasks.note, stage.backend), [{"not": "a key"}, 2, 3])])
-    yield
-    stage.settled()
-
-
-@behaviour()
-def test_a_failing_task_does_not_stop_the_worker(stage: Stage) -> Iterator[None]:
+@behaviour("context")
+def test_metadata_arrives_as_it_was_sent(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.failing.enqueue(key)
+    metadata = {"zażółć": ["🙂", None, 1.5, {"": True}], "id": "mine", "attempt": 7, "\u2028": "\x00"}
+    tasks.in_context.using(metadata=metadata).enqueue(key)
     yield
-    stage.wait(key, "start")
-    stage.settled()
+    assert stage.wait(key, "end")[0].data["metadata"] == metadata
+
+
+@behaviour()
+def test_a_task_enqueues_another(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.enqueues.enqueue(key, {"from": "a task"})
+    yield
+    assert stage.wait(key, "end")[0].data["value"] == {"from": "a task"}
+
+
+@behaviour()
+def test_a_coroutine_enqueues_another(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.enqueues_from_loop.enqueue(key, "ü")
+    yield
+    assert stage.wait(key, "end")[0].data["value"] == "ü"
+
+
+def test_a_queue_of_another_backend_is_refused(stage: Stage) -> None:
+    with pytest.raises(ConfigurationError, match=SECOND):
+        tasks.note.using(queue_name=SECOND).enqueue(stage.key())
+
+
+def test_an_unknown_backend_is_refused_with_the_nearest_name(stage: Stage) -> None:
+    with pytest.raises(ConfigurationError, match=f"'{SECOND}'"):
+        tasks.note.using(backend="secnd").enqueue(stage.key())
+
+
+def test_using_gives_a_copy_and_changes_nothing(stage: Stage) -> None:
+    assert stage.backend is not None
+    before = tasks.note.options
+    one = tasks.note.using(queue_name=ORDERED)
+    other = one.using(timeout=timedelta(seconds=5))
+    assert tasks.note.options is before
+    assert (one.options.queue_name, one.options.timeout) == (ORDERED, None)
+    assert (other.options.queue_name, other.options.timeout) == (ORDERED, timedelta(seconds=5))
+    with pytest.raises((AttributeError, TypeError)):
+        one.options.queue_name = "default"  # type: ignore[misc]  # what is refused
+
+
+@pytest.mark.parametrize("option", ["name", "takes_context", "native"])
+def test_what_belongs_to_the_declaration_is_not_changed_for_a_call(stage: Stage, option: str) -> None:
+    assert stage.backend is not None
+    with pytest.raises(InvalidTask, match=option):
+        tasks.note.using(**{option: "x"})
 
 
 def test_an_unknown_queue_is_refused_with_the_nearest_name(stage: Stage) -> None:

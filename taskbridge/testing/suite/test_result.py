@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from taskbridge.errors import JobFailed, ResultUnavailable
+from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout, ResultUnavailable
 from taskbridge.testing.suite import tasks
 from taskbridge.testing.suite.behaviour import behaviour
-from taskbridge.testing.suite.stage import PATIENCE
+from taskbridge.testing.suite.stage import PATIENCE, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,65 @@ def test_a_result_is_found_again_by_its_id(stage: Stage) -> Iterator[None]:
     yield
     stage.finish(handle)
     assert tasks.add.get_result(handle.id).wait(timeout=timedelta(seconds=5)) == 21
+
+
+@behaviour("result")
+def test_a_result_is_found_from_an_event_loop(stage: Stage) -> Iterator[None]:
+    handle = tasks.add.enqueue(2, Decimal("0.5"))
+    yield
+    stage.finish(handle)
+
+    async def find() -> Decimal:
+        found = await tasks.add.aget_result(handle.id)
+        assert found == handle
+        return await found.await_(timeout=timedelta(seconds=5))
+
+    assert asyncio.run(find()) == Decimal("2.5")
+
+
+@behaviour("result", "retry", "context")
+def test_a_retried_job_tells_of_each_attempt(stage: Stage) -> Iterator[None]:
+    handle = tasks.flaky_with_result.enqueue()
+    yield
+    stage.finish(handle)
+    assert handle.return_value == handle.attempts == 3
+    assert [(error.attempt, error.message) for error in handle.errors] == [(1, "attempt 1"), (2, "attempt 2")]
+    assert handle.started_at is not None
+    assert handle.last_attempted_at is not None
+    assert handle.started_at < handle.last_attempted_at
+
+
+@behaviour("result", "run_after")
+def test_a_job_that_has_not_run_has_no_result_yet(stage: Stage) -> Iterator[None]:
+    handle = tasks.add.using(run_after=timedelta(seconds=4)).enqueue(1, Decimal(1))
+    assert handle.detail_status == "SCHEDULED"
+    assert handle.run_after is not None
+    with pytest.raises(ResultNotReady):
+        _ = handle.return_value
+    with pytest.raises(ResultTimeout):
+        handle.wait(timeout=timedelta(seconds=0.1))
+    yield
+    stage.finish(handle)
+    assert handle.return_value == 2
+
+
+@behaviour("result", "timeout")
+def test_a_job_that_outlives_its_limit_has_failed(stage: Stage) -> Iterator[None]:
+    handle = tasks.computes.using(result=True).enqueue(stage.key(), 10.0)
+    yield
+    stage.finish(handle)
+    assert handle.status == "FAILED"
+    assert "timeout" in handle.errors[-1].message
+
+
+@behaviour("result", "expires")
+def test_an_expired_job_says_so(stage: Stage) -> Iterator[None]:
+    handle = tasks.add.using(expires=now() - timedelta(seconds=1)).enqueue(1, Decimal(1))
+    yield
+    stage.finish(handle)
+    assert handle.detail_status == "EXPIRED"
+    with pytest.raises(JobFailed, match="expired"):
+        handle.wait(timeout=PATIENCE)
 
 
 @behaviour("result")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from taskbridge import Retry
-from taskbridge.testing.suite import tasks
+from taskbridge.testing.suite import faults, tasks
 from taskbridge.testing.suite.behaviour import behaviour
+from taskbridge.testing.suite.stage import ORDERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskbridge.testing.suite.stage import Stage
+
+LATE = 3.0
+"""Seconds that an attempt may come late: a backend may know whole seconds only, and look once a second."""
 
 
 @behaviour("retry", "context")
@@ -72,6 +77,96 @@ def test_a_task_asks_for_another_attempt_itself(stage: Stage) -> Iterator[None]:
     yield
     stage.wait(key, "end")
     assert [event.data["attempt"] for event in stage.ledger.events(key, "start")] == [1, 2]
+
+
+@behaviour("retry", "context")
+def test_the_delays_between_attempts_follow_the_policy(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    policy = Retry(4, delay=timedelta(seconds=0.5), factor=3, jitter=False)
+    tasks.flaky.using(retry=policy, queue_name=ORDERED).enqueue(key, 4)
+    yield
+    starts = [event.at for event in stage.wait(key, "start", count=4)]
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    for gap, least in zip(gaps, (0.5, 1.5, 4.5), strict=True):
+        assert least <= gap < least + LATE, gaps
+
+
+@behaviour("retry", "context")
+def test_jitter_stays_below_the_policys_delay(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    policy = Retry(2, delay=timedelta(seconds=1))
+    tasks.flaky.using(retry=policy, queue_name=ORDERED).enqueue(key, 2)
+    yield
+    first, second = stage.wait(key, "start", count=2)
+    assert second.at - first.at < 1 + LATE
+
+
+@behaviour("retry")
+def test_an_error_that_says_when_to_come_back_is_heard(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.throttled.enqueue(key)
+    yield
+    first, second = stage.wait(key, "start", count=2)
+    assert second.at - first.at >= tasks.TooManyRequests.retry_after
+
+
+@behaviour("retry", "context")
+def test_an_error_that_the_policy_does_not_name_is_not_retried(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.fails_otherwise.enqueue(key)
+    yield
+    stage.wait(key, "final failure")
+    stage.settled()
+    assert len(stage.ledger.events(key, "start")) == 2
+
+
+@behaviour("retry", "timeout")
+def test_an_attempt_that_outlives_its_limit_is_retried_where_the_policy_says_so(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.too_slow.enqueue(key)
+    yield
+    stage.wait(key, "start", count=2)
+    stage.settled()
+    assert len(stage.ledger.events(key, "start")) == 2
+
+
+@behaviour("retry", "context")
+def test_a_coroutine_is_retried(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.flaky_on_loop.enqueue(key)
+    yield
+    assert stage.wait(key, "end")[0].data["attempt"] == 2
+
+
+@behaviour("retry", "context")
+def test_many_jobs_are_each_retried(stage: Stage) -> Iterator[None]:
+    keys = [stage.key() for _ in range(10)]
+    tasks.flaky.enqueue_many([(key, 2) for key in keys])
+    yield
+    for key in keys:
+        stage.wait(key, "end")
+    stage.settled()
+    assert [len(stage.ledger.events(key, "start")) for key in keys] == [2] * 10
+
+
+@behaviour("retry", "context")
+def test_a_task_that_always_asks_for_another_attempt_gets_those_of_its_policy(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    faults.asks_for_ever.enqueue(key)
+    yield
+    stage.wait(key, "start", count=2)
+    stage.settled()
+    assert len(stage.ledger.events(key, "start")) == 2
+
+
+@behaviour("context", "result")
+def test_a_task_without_a_policy_may_not_ask_for_another_attempt(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    handle = faults.asks_without_policy.using(result=True).enqueue(key)
+    yield
+    stage.finish(handle)
+    assert "retry=Retry" in handle.errors[-1].message
+    assert len(stage.ledger.events(key, "start")) == 1
 
 
 @behaviour()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +11,7 @@ from taskbridge import Retry, UnsupportedFeature
 from taskbridge.errors import InvalidTask
 from taskbridge.testing.suite import tasks
 from taskbridge.testing.suite.behaviour import behaviour
-from taskbridge.testing.suite.stage import now
+from taskbridge.testing.suite.stage import ORDERED, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,25 @@ def test_a_task_that_is_in_time_is_left_alone(stage: Stage) -> Iterator[None]:
     tasks.sleeps.using(timeout=timedelta(seconds=20)).enqueue(key, 0.1)
     yield
     stage.wait(key, "end")
+
+
+@behaviour("timeout")
+def test_the_limit_of_one_call_counts_in_place_of_the_tasks(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    tasks.computes.using(timeout=timedelta(seconds=2)).enqueue(key, 10.0)
+    yield
+    (event,) = stage.wait(key, "left")
+    assert 1.9 <= event.data["after"] < 6
+
+
+@behaviour("timeout")
+def test_a_limit_does_not_reach_the_job_that_follows(stage: Stage) -> Iterator[None]:
+    first, second = stage.key(), stage.key()
+    tasks.computes.using(queue_name=ORDERED).enqueue(first, 10.0)
+    tasks.sleeps.using(queue_name=ORDERED, timeout=timedelta(minutes=5)).enqueue(second, 1.2)
+    yield
+    stage.wait(first, "left")
+    stage.wait(second, "end")
 
 
 @behaviour("timeout", "context")
@@ -129,6 +148,34 @@ def test_a_delayed_job_is_never_early(stage: Stage) -> Iterator[None]:
     for key in keys:
         (event,) = stage.wait(key, "start")
         assert event.at >= due[key], f"{due[key] - event.at} s early"
+
+
+@behaviour("run_after")
+def test_a_moment_in_any_zone_is_that_moment(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    moment = now().astimezone(timezone(timedelta(hours=-9, minutes=-30))) + timedelta(seconds=1)
+    tasks.note.using(run_after=moment).enqueue(key)
+    yield
+    assert stage.wait(key, "start")[0].at >= moment.timestamp()
+
+
+@behaviour("run_after")
+def test_a_delay_counts_from_the_enqueue(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    before = now().timestamp()
+    tasks.note.using(run_after=timedelta(seconds=1)).enqueue(key)
+    yield
+    assert stage.wait(key, "start")[0].at >= before + 1
+
+
+@behaviour("run_after", "context")
+def test_a_delayed_job_keeps_its_metadata_and_its_queue(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    task = tasks.in_context.using(run_after=timedelta(seconds=1), queue_name=ORDERED, metadata={"tenant": "ü"})
+    handle = task.enqueue(key)
+    yield
+    data = stage.wait(key, "end")[0].data
+    assert (data["id"], data["queue_name"], data["metadata"]) == (handle.id, ORDERED, {"tenant": "ü"})
 
 
 @behaviour("run_after")
