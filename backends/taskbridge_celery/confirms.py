@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from amqp.exceptions import MessageNacked, RecoverableConnectionError
+from amqp.exceptions import MessageNacked, NotFound, RecoverableConnectionError
 
 
 class Confirms:
@@ -16,9 +16,11 @@ class Confirms:
         self._next_tag = 1
         self._pending: set[int] = set()
         self._refused = 0
+        self._returned = 0
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
 
     @classmethod
     def of(cls, channel: Any) -> Confirms:
@@ -38,6 +40,7 @@ class Confirms:
 
         Raises:
             MessageNacked: the broker refused some of them.
+            NotFound: the queue of some of them is gone.
             RecoverableConnectionError, OSError: no answer within `timeout` seconds, or the connection broke.
         """
         deadline = time.monotonic() + timeout
@@ -46,6 +49,8 @@ class Confirms:
             if remaining <= 0:
                 raise RecoverableConnectionError(f"{len(self._pending)} messages were not confirmed")
             self._channel.connection.drain_events(timeout=remaining)
+        if self._returned:
+            raise NotFound(f"{self._returned} messages came back, since their queue does not exist any more")
         if self._refused:
             raise MessageNacked(f"{self._refused} messages were refused")
 
@@ -54,6 +59,10 @@ class Confirms:
             self._pending = {pending for pending in self._pending if pending > tag}
         else:
             self._pending.discard(tag)
+
+    def _on_return(self, *_: Any) -> None:
+        # Of a mandatory message. Its confirmation follows all the same.
+        self._returned += 1
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
         self._refused += 1

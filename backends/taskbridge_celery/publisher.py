@@ -8,7 +8,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from amqp.exceptions import AccessRefused, PreconditionFailed
+from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
 from kombu.exceptions import BatchPublishError, LimitExceeded, OperationalError
 from kombu.pools import ProducerPool
 
@@ -145,6 +145,11 @@ class Publisher:
                 f"once it is empty.",
                 maybe_accepted=False,
             ) from error
+        except NotFound as error:
+            raise EnqueueError(
+                f"{self._label}: {error.reply_text}. It is declared again by the next call.",
+                maybe_accepted=len(publications) > 1,
+            ) from error
         except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
             raise BrokerUnavailable(
                 f"{self._label} did not confirm the job within {ANSWER_SECONDS} s and may hold it: {error}",
@@ -167,14 +172,16 @@ class Publisher:
     def _send_all(self, producer: Producer, publications: Sequence[Publication]) -> None:
         send: Callable[..., None] = self._app.amqp.send_task_message
         declared: set[Any] = producer.connection.declared_entities
+        # RabbitMQ confirms and drops what has no queue, unless it must come back.
+        more = {"mandatory": True} if self._driver == "amqp" else {}
         for name, message, options in publications:
             queue = options["queue"]
             mark = ("taskbridge", queue.name)
             if mark in declared:
-                send(producer, name, message, declare=(), **options)
+                send(producer, name, message, declare=(), **options, **more)
             else:
                 producer.maybe_declare(queue)
-                send(producer, name, message, **options)
+                send(producer, name, message, **options, **more)
                 declared.add(mark)
 
 

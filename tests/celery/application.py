@@ -61,6 +61,13 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+@taskbridge.task(name="fail_late", retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100)), takes_context=True)
+def fail_late(context: taskbridge.Context, text: str, seconds: float) -> None:
+    note(text, attempt=context.attempt)
+    time.sleep(seconds)
+    raise ValueError(text)
+
+
 @taskbridge.task(name="slow", timeout=timedelta(seconds=1))
 def slow(text: str) -> None:
     note(text)

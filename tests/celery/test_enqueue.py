@@ -97,6 +97,19 @@ def test_a_queue_of_another_shape_is_refused_in_words_and_the_connection_stays_g
     assert depth(broker, "other") == 1
 
 
+@pytest.mark.parametrize("broker", ["amqp"], indirect=True)
+@pytest.mark.usefixtures("configured")
+def test_a_queue_that_was_deleted_is_told_and_declared_again(broker: str) -> None:
+    application.noted.enqueue("first")
+    with Connection(broker.removeprefix("celery+")) as connection:
+        connection.default_channel.queue_delete("default")
+    with pytest.raises(EnqueueError, match="does not exist any more") as caught:
+        application.noted.enqueue("second")
+    assert not caught.value.maybe_accepted
+    application.noted.enqueue_many([("third",), ("fourth",)])
+    assert depth(broker) == 2
+
+
 def test_priority_on_rabbitmq_is_refused_until_it_is_asked_for(amqp_url: str) -> None:
     taskbridge.configure(f"celery+{amqp_url}")
     with pytest.raises(UnsupportedFeature, match=r"\?priority=10"):

@@ -14,6 +14,7 @@ import pytest
 from kombu.connection import Connection
 
 import taskbridge
+from taskbridge import services
 from taskbridge.message import Message
 from taskbridge.router import router
 from tests.celery import application
@@ -183,6 +184,23 @@ def test_a_delayed_job_of_a_worker_that_stops_is_not_lost_and_not_early(tmp_path
     assert not ledger.events("delayed")
     with start_worker(tmp_path):
         assert ledger.wait("delayed")[0]["at"] >= due
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
+def test_an_attempt_that_fails_while_the_broker_is_away_is_made_again(
+    kind: services.Kind, tmp_path: Path, ledger: Ledger
+) -> None:
+    options = services.Options(persistent=True) if kind == "redis" else None
+    with services.start_private(kind, options=options) as server:
+        taskbridge.configure(f"celery+{server.url}")
+        with start_worker(tmp_path) as worker:
+            application.fail_late.enqueue("late", 2)
+            ledger.wait("late")
+            server.kill()
+            until(lambda: "reject requeue=True" in log_of(worker), what="the retry that could not be published")
+            server.restart()
+            until(lambda: ledger.events("late")[-1]["attempt"] == 2, seconds=60, what="the second attempt")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
