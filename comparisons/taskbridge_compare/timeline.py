@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 640
 _LEFT = 112
-_RIGHT = 16
+_RIGHT = 28
 _LANE = 22
 _TOP = 26
 
@@ -82,8 +82,10 @@ def draw(cell: Mapping[str, Any], plain_events: Sequence[Mapping[str, Any]]) -> 
     for number, run in enumerate(runs):
         y = _TOP + number * _LANE
         parts.append(f'<text class="lane" x="4" y="{y + 11}">attempt {number + 1}, pid {run.pid}</text>')
-        width = max(x(run.finish) - x(run.begin), 3)
-        parts.append(f'<rect class="{run.how}" x="{x(run.begin)}" y="{y}" width="{width:.1f}" height="14" rx="2"/>')
+        width = max(x(run.finish) - x(run.begin), 5)
+        parts.append(
+            f'<rect class="{run.how}" x="{x(run.finish) - width:.1f}" y="{y}" width="{width:.1f}" height="14" rx="2"/>'
+        )
         if run.how != "cut":
             parts.append(f'<text class="mark" x="{x(run.finish) + 3}" y="{y + 11}">{run.how}</text>')
     y = _TOP + len(runs) * _LANE
