@@ -153,7 +153,7 @@ class DatabaseBackend(DjangoBackend):
                 argv=(
                     sys.executable, "-m", "taskbridge_django_tasks.app",
                     "--backend", self.alias, "--queue-name", ",".join(options.queues),
-                    "--interval", "0.04", "--no-startup-delay", "--no-reload", "--verbosity", "0",
+                    "--interval", "0.025", "--no-startup-delay", "--no-reload", "--verbosity", "0",
                     *options.native_arguments,
                 ),
                 environment=environment,

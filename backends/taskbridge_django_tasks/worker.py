@@ -176,6 +176,8 @@ def write(row: Any, **changes: Any) -> bool:
         except (OperationalError, InterfaceError):
             if time.monotonic() > deadline:
                 raise
+            if not tries:
+                logger.warning("The outcome of the job %s waits for the database.", row.pk)
             time.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
             tries += 1
             close_stale_connections()

@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from taskbridge.process import Command, Process
 
@@ -100,6 +102,19 @@ class Project:
         with psycopg.connect(database, autocommit=True) as session:
             cursor = session.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Within the block PostgreSQL ends every session of the database, and takes no new one."""
+        database = self.environment["TEST_DATABASE"]
+        name = urlsplit(database).path[1:]
+        with psycopg.connect(urlsplit(database)._replace(path="/postgres").geturl(), autocommit=True) as session:
+            session.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+            session.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+            try:
+                yield
+            finally:
+                session.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(name)))
 
     def worker(self, *arguments: str, **environment: str) -> Process:
         """A worker that TaskBridge runs."""

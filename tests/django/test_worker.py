@@ -81,16 +81,17 @@ def test_a_worker_keeps_its_connection(on_postgres: Project) -> None:
     assert len({entry["connection"] for entry in on_postgres.written("session")}) == 1
 
 
-def test_a_worker_outlives_the_end_of_its_connection(on_postgres: Project) -> None:
+def test_a_worker_outlives_a_database_that_is_away(on_postgres: Project) -> None:
     opened = on_postgres.folder / "opened"
     on_postgres.enqueue(f"application.holds.enqueue({str(opened)!r})")
     worker = on_postgres.worker()
     on_postgres.until(lambda: on_postgres.written("holds"), worker)
-    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    assert on_postgres.query(f"SELECT pg_terminate_backend(pid) {others}") != []
-    opened.touch()
+    with on_postgres.database_away():
+        opened.touch()
+        on_postgres.until(lambda: "waits for the database" in worker.output(), worker)
     assert on_postgres.finish(worker, jobs=1)[0]["status"] == "SUCCESSFUL"
-    on_postgres.query(f"SELECT pg_terminate_backend(pid) {others}")
+    with on_postgres.database_away():
+        on_postgres.until(lambda: "did not answer" in worker.output(), worker)
     on_postgres.enqueue("application.note.enqueue('after')")
     assert [row["status"] for row in on_postgres.finish(worker, jobs=2)] == ["SUCCESSFUL", "SUCCESSFUL"]
     assert worker.running
