@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test check format conformance matrix requirements changelog clean
+.PHONY: help compare compare-full test check bench format conformance matrix requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -56,6 +56,9 @@ conformance: environment ## the shipped suite against one backend: BACKEND=rq+re
 
 matrix: environment ## write docs/matrix.md from the backends' records
 	@$(bin)/python scripts/matrix.py $(ARGS)
+
+bench: environment ## what is promised of speed, measured and held against its targets; ARGS='--backends rq+redis'
+	@$(bin)/python -m taskbridge_compare.bench.run $(ARGS)
 
 requirements: environment ## compile requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions
 	@$(bin)/python scripts/requirements.py $(ARGS)

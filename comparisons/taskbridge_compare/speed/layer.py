@@ -91,7 +91,7 @@ def enqueue_cost() -> float:
     return _with_null(lambda _backend: best(lambda: no_op.enqueue(42, "Ada Lovelace", _WHEN)))
 
 
-def bulk_cost(count: int = 1000) -> float:
+def bulk_cost(count: int = 100) -> float:
     """Microseconds a job of one `enqueue_many` into a transport that does nothing."""
     calls = [(number, "Ada Lovelace", _WHEN) for number in range(count)]
     return _with_null(lambda _backend: best(lambda: no_op.enqueue_many(calls), burst=1) / count)
