@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections
 from django_tasks_db.utils import exclusive_transaction
 
 from taskbridge.errors import ConfigurationError, StoreUnavailable
@@ -57,8 +57,13 @@ class DjangoDatabase:
 
     def run(self, work: Callable[[Cursor], T], /) -> T:
         try:
-            self._prepare()
-            return self._run(work)
+            try:
+                return self._attempt(work)
+            except (OperationalError, InterfaceError):
+                # Ended by the server, or left in the middle of a query by a task's timeout. A write may be repeated.
+                if not self._has_dropped_connection():
+                    raise
+                return self._attempt(work)
         except (DatabaseError, InterfaceError) as error:
             raise StoreUnavailable(f"the store in DATABASES[{self._using!r}] did not answer: {error}") from error
 
@@ -66,6 +71,17 @@ class DjangoDatabase:
 
     def close(self) -> None:
         """Nothing: the connections are Django's."""
+
+    def _attempt(self, work: Callable[[Cursor], T]) -> T:
+        self._prepare()
+        return self._run(work)
+
+    def _has_dropped_connection(self) -> bool:
+        connection = connections[self._using]
+        if connection.in_atomic_block:
+            return False
+        connection.close_if_unusable_or_obsolete()
+        return connection.connection is None
 
     def _run(self, work: Callable[[Cursor], T]) -> T:
         with contextlib.closing(thread_connection(self._using).cursor()) as cursor:

@@ -43,6 +43,13 @@ def flaky(context: Context) -> None:
     raise ConnectionError(f"attempt {context.attempt}\0")
 
 
+@task(result=True, timeout=timedelta(seconds=0.5))
+def asks_slowly() -> None:
+    """Wait for the database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(20)")
+
+
 @task
 def leaves() -> None:
     sys.exit(3)

@@ -97,6 +97,14 @@ def test_a_worker_outlives_a_database_that_is_away(on_postgres: Project) -> None
     assert worker.running
 
 
+def test_a_timeout_in_the_middle_of_a_query_is_recorded_in_the_row_and_in_the_store(on_postgres: Project) -> None:
+    job_id = on_postgres.enqueue("print(json.dumps(application.asks_slowly.enqueue().id))")
+    (row,) = on_postgres.finish(on_postgres.worker(), jobs=1)
+    assert row["exception_class_path"] == "taskbridge.errors.TaskTimedOut"
+    said = on_postgres.enqueue(f"print(json.dumps(application.asks_slowly.get_result({job_id!r}).status))")
+    assert said == "FAILED"
+
+
 def test_the_first_signal_lets_the_job_end(on_sqlite: Project) -> None:
     opened = on_sqlite.folder / "opened"
     on_sqlite.enqueue(f"application.holds.enqueue({str(opened)!r})\napplication.note.enqueue('next')")
