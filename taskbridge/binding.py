@@ -10,10 +10,11 @@ import msgspec
 from taskbridge.backend import CarriesTypes
 from taskbridge.errors import EnqueueError, InvalidArguments
 from taskbridge.identity import new_ids
-from taskbridge.message import Headers, Message
+from taskbridge.message import NO_TIMEOUT, Headers, Message
 from taskbridge.refusals import check, check_ceiling, check_queue, refuse_main_module, unchanged
 from taskbridge.registry import wire_name
 from taskbridge.result import TaskResult
+from taskbridge.retry import Retry
 from taskbridge.settings import BackendURL
 from taskbridge.settings.url import DEFAULT_SIZE_LIMIT
 from taskbridge.store import NewRecord
@@ -37,7 +38,7 @@ class Binding(Generic[R]):
     """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
 
     __slots__ = (
-        "_has_native_workers", "_open_store", "_options", "_size_limit", "_store", "_task", "_template",
+        "_has_native_workers", "_open_store", "_options", "_result_ttl", "_size_limit", "_store", "_task", "_template",
         "alias", "backend", "generation",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Binding(Generic[R]):
         self._task = task
         self._options = options
         self._size_limit = url.size_limit if url is not None else DEFAULT_SIZE_LIMIT
+        self._result_ttl = settings.result_ttl
         self._has_native_workers = url is not None and url.has_native_workers
         self._open_store = open_store
         self._store: ResultStore | None = open_store() if options.result else None
@@ -119,7 +121,7 @@ class Binding(Generic[R]):
         if store is None:
             self.backend.enqueue(messages)
             return
-        store.queued([_record(message, self._task.name, self.alias) for message in messages])
+        store.queued([_record(message, self._task.name, self.alias, self._result_ttl) for message in messages])
         try:
             self.backend.enqueue(messages)
         except EnqueueError as error:
@@ -156,7 +158,7 @@ def _size(args: list[Any], kwargs: dict[str, Any]) -> int:
         return len(repr((args, kwargs)))
 
 
-def _record(message: Message, task: str, alias: str) -> NewRecord:
+def _record(message: Message, task: str, alias: str, ttl: timedelta) -> NewRecord:
     headers = message.headers
     return NewRecord(
         id=message.id,
@@ -165,6 +167,7 @@ def _record(message: Message, task: str, alias: str) -> NewRecord:
         backend=alias,
         enqueued_at=headers.enqueued_at if headers and headers.enqueued_at else datetime.now(UTC),
         run_after=message.run_after,
+        ttl=ttl,
     )
 
 
@@ -176,10 +179,11 @@ def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] 
     options = task.options
     if declared is None or declared.options is options:
         return None, None
-    timeout = (
-        options.timeout.total_seconds() if options.timeout and options.timeout != declared.options.timeout else None
-    )
-    retry = options.retry.to_wire() if options.retry and options.retry != declared.options.retry else None
+    timeout = retry = None
+    if options.timeout != declared.options.timeout:
+        timeout = options.timeout.total_seconds() if options.timeout else NO_TIMEOUT
+    if options.retry != declared.options.retry:
+        retry = (options.retry or Retry(1)).to_wire()
     return timeout, retry
 
 

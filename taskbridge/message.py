@@ -12,6 +12,10 @@ HEADER = "taskbridge"
 """The name of our slot in every native message. The engines' own workers ignore it."""
 
 
+NO_TIMEOUT = 0.0
+"""In the headers: this call has no limit, whatever the task declares."""
+
+
 class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     """What only TaskBridge reads. It travels as one JSON string in a slot that a stock worker ignores."""
 

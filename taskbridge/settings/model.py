@@ -11,6 +11,8 @@ from taskbridge.settings.suggestion import did_you_mean
 from taskbridge.settings.url import BackendURL, parse_url
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from taskbridge.backend import Backend
 
 DEFAULT = "default"
@@ -26,6 +28,12 @@ class BackendSettings:
     """The queues that may be named; any other is refused. Empty: those of the settings as a whole."""
     origin: str = "configure()"
     """Which spelling set it, for `taskbridge check`."""
+
+    @property
+    def result_ttl(self) -> timedelta:
+        """How long a result is kept after its job has ended."""
+        url = self.target if isinstance(self.target, BackendURL) else BackendURL(engine="", broker="")
+        return url.result_ttl
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -17,10 +18,12 @@ CORE_OPTIONS = {
     "store": "URL of the store for results, where the broker's own server shall not hold them",
     "strict": "yes: refuse what TaskBridge would have to emulate",
     "workers": "native: the workers are not run by TaskBridge",
+    "result_ttl": "seconds that a result is kept after its job has ended; a day by default",
     "size_limit": "largest arguments of one job, in bytes of JSON",
 }
 """Query keys that the core reads, for every backend."""
 
+DEFAULT_RESULT_TTL_SECONDS = 24 * 60 * 60
 DEFAULT_SIZE_LIMIT = 4 * 1024 * 1024
 
 
@@ -57,6 +60,10 @@ class BackendURL:
     @property
     def size_limit(self) -> int:
         return self.number("size_limit", DEFAULT_SIZE_LIMIT)
+
+    @property
+    def result_ttl(self) -> timedelta:
+        return timedelta(seconds=self.number("result_ttl", DEFAULT_RESULT_TTL_SECONDS))
 
     def flag(self, key: str) -> bool:
         return self.choice(key, ("yes", "no"), "no") == "yes"

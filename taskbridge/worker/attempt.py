@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.context import Context
+from taskbridge.store.record import DEFAULT_TTL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,8 @@ class Environment:
     alias: str
     registry: Registry
     open_store: Callable[[], ResultStore | None]
+    result_ttl: timedelta = DEFAULT_TTL
+    """How long a result is kept after its job has ended."""
 
 
 class Middleware(Protocol):

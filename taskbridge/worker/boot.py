@@ -44,7 +44,12 @@ def boot(alias: str | None = None) -> Booted:
     import_tasks(asked.get("imports", ()))
     registry.freeze()
     backend = router.backend(alias)
-    environment = Environment(alias=alias, registry=registry, open_store=lambda: router.store(alias))
+    environment = Environment(
+        alias=alias,
+        registry=registry,
+        open_store=lambda: router.store(alias),
+        result_ttl=router.backend_settings(alias).result_ttl,
+    )
     backend.serve(registry, Runner(backend, environment))
     queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues
     return Booted(alias, backend, queues, asked.get("concurrency", 1))

@@ -28,6 +28,7 @@ class Results:
 
     def __init__(self, environment: Environment, /) -> None:
         self._alias = environment.alias
+        self._ttl = environment.result_ttl
         self._open_store = environment.open_store
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
@@ -50,6 +51,7 @@ class Results:
             queue_name=message.queue_name,
             backend=self._alias,
             enqueued_at=attempt.headers.enqueued_at,
+            ttl=self._ttl,
         )
         try:
             store.record(job, written)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.errors import UnknownTask
-from taskbridge.message import Dead, Headers, Message, Outcome
+from taskbridge.message import NO_TIMEOUT, Dead, Headers, Message, Outcome
 from taskbridge.worker.around_hooks import AroundHooks
 from taskbridge.worker.attempt import Attempt, Environment, Middleware
 from taskbridge.worker.call import Call
@@ -70,7 +70,7 @@ class Runner:
                 "unknown task",
             )
         headers = message.headers or _NO_HEADERS
-        timeout = task.options.timeout if headers.timeout is None else timedelta(seconds=headers.timeout)
+        timeout = task.options.timeout if headers.timeout is None else _limit(headers.timeout)
         return self._chain(Attempt(message, headers, task, attempt, timeout))
 
     def start(self) -> None:
@@ -94,3 +94,7 @@ def _around(
 
 def _end(attempt: Attempt) -> Outcome:
     raise AssertionError(f"Nothing ran {attempt!r}.")
+
+
+def _limit(seconds: float) -> timedelta | None:
+    return None if seconds == NO_TIMEOUT else timedelta(seconds=seconds)
