@@ -22,11 +22,21 @@ class Connections:
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
         if not self._is_django:
             return proceed(attempt)
-        close_stale_connections()
+        refresh = _for_coroutine if attempt.task.is_coroutine else close_stale_connections
+        refresh()
         try:
             return proceed(attempt)
         finally:
-            close_stale_connections()
+            refresh()
+
+
+def _for_coroutine() -> None:
+    """Also close those of the one thread in which asgiref runs a coroutine's queries: Django never looks at them."""
+    close_stale_connections()
+    asgiref: Any = sys.modules.get("asgiref.sync")
+    if asgiref is not None:
+        # Not waited for: what the coroutine asks of that thread comes after it.
+        asgiref.SyncToAsync.single_thread_executor.submit(close_stale_connections)
 
 
 def close_stale_connections() -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.db import connection
 from django_tasks_db.compat import task_enqueued, task_finished, task_started
 
@@ -75,6 +76,12 @@ def session() -> None:
         else:
             cursor.execute("SELECT 0")
         write(job="session", connection=cursor.fetchone()[0], wrapped=id(connection.connection))
+
+
+@task
+async def session_of_a_coroutine() -> None:
+    """The same for a coroutine, whose queries run in a thread of asgiref's."""
+    await sync_to_async(session.function)()
 
 
 def listen(signal: Any, kind: str) -> None:

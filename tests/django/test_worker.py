@@ -97,6 +97,18 @@ def test_a_worker_outlives_a_database_that_is_away(on_postgres: Project) -> None
     assert worker.running
 
 
+def test_coroutines_get_a_new_connection_once_theirs_has_ended(on_postgres: Project) -> None:
+    worker = on_postgres.worker()
+    for place in range(1, 4):
+        on_postgres.enqueue("application.session_of_a_coroutine.enqueue()")
+        on_postgres.finish(worker, jobs=place)
+        with on_postgres.database_away():
+            pass
+    # The first job after the end meets the dead connection; the next one must not.
+    first, _, third = [row["status"] for row in on_postgres.rows()]
+    assert (first, third) == ("SUCCESSFUL", "SUCCESSFUL")
+
+
 def test_a_timeout_in_the_middle_of_a_query_is_recorded_in_the_row_and_in_the_store(on_postgres: Project) -> None:
     job_id = on_postgres.enqueue("print(json.dumps(application.asks_slowly.enqueue().id))")
     (row,) = on_postgres.finish(on_postgres.worker(), jobs=1)
