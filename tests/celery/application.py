@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import time
@@ -28,6 +29,12 @@ def note(event: str, **facts: Any) -> None:
 @taskbridge.task(name="note")
 def noted(text: str, value: Any = None) -> None:
     note(text, value=value)
+
+
+@taskbridge.task(name="says")
+def says(text: str) -> None:
+    logging.getLogger("application").info(text)
+    print(f"printed {text}", flush=True)
 
 
 @taskbridge.task(name="hold")

@@ -218,6 +218,16 @@ def test_the_hooks_run_once_in_each_process_that_runs_attempts(
         assert [each["pid"] for each in ledger.events(event)] == [ran["pid"]]
 
 
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+@pytest.mark.usefixtures("configured", "ledger")
+def test_logging_that_the_application_set_up_is_left_alone_and_so_is_stdout(tmp_path: Path) -> None:
+    with start_worker(tmp_path, imports=(application.__name__, "tests.celery.own_logging")) as worker:
+        application.says.enqueue("hello")
+        until(lambda: "printed hello" in log_of(worker), what="the print")
+        lines = log_of(worker).splitlines()
+    assert [line for line in lines if line.endswith("hello")] == ["MINE application hello", "printed hello"]
+
+
 @pytest.mark.parametrize("pool", ["threads", "solo"])
 @pytest.mark.parametrize("broker", ["redis"], indirect=True)
 def test_a_timeout_comes_when_the_record_says(broker: str, pool: str, tmp_path: Path, ledger: Ledger) -> None:
