@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test check bench format conformance matrix requirements changelog clean
+.PHONY: help compare compare-full test check bench format conformance pages requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -54,8 +54,9 @@ conformance: environment ## the shipped suite against one backend: BACKEND=rq+re
 	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }
 	@$(bin)/python scripts/conformance.py "$(BACKEND)" $(ARGS)
 
-matrix: environment ## write docs/matrix.md from the backends' records
+pages: environment ## write what pages take from the backends' records and from published comparisons
 	@$(bin)/python scripts/matrix.py $(ARGS)
+	@$(bin)/python scripts/excerpt.py $(ARGS)
 
 bench: environment ## what is promised of speed, measured and held against its targets; ARGS='--backends rq+redis'
 	@$(bin)/python -m taskbridge_compare.bench.run $(ARGS)

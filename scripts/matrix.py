@@ -36,7 +36,7 @@ LIFTED_BY = {"priority": ("priority=10", "priority=yes"), "result": ("store=redi
 HEAD = """\
 # What each backend holds
 
-<!-- Written by `make matrix` from the records of the adapters. Edit those, not this. -->
+<!-- Written by `make pages` from the records of the adapters. Edit those, not this. -->
 
 **native**: the engine does it. **emulated**: TaskBridge does it, at the cost named below. **refused**: a task that asks
 for it is refused when it meets the backend, before any I/O, with the reason below. A time is the longest that is
@@ -62,7 +62,7 @@ def main() -> int:
     configure_django()
     text = page()
     if is_check and (not PAGE.exists() or PAGE.read_text() != text):
-        sys.stderr.write("docs/matrix.md does not match the backends' records: run `make matrix`\n")
+        sys.stderr.write("docs/matrix.md does not match the backends' records: run `make pages`\n")
         return 1
     if not is_check:
         PAGE.write_text(text)
