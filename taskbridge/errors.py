@@ -112,5 +112,9 @@ class TaskTimedOut(TaskBridgeError, TimeoutError):
     """What an engine is told of an attempt that was ended at its `timeout`."""
 
 
+class TaskExited(TaskBridgeError):
+    """What an engine is told of an attempt that asked its process to exit, or cancelled itself."""
+
+
 class JobExpired(TaskBridgeError):
     """What an engine is told of a job that was not started, where it files such jobs under those that failed."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import signal
+from asyncio import CancelledError
+from traceback import walk_tb
 from typing import TYPE_CHECKING
 
 from taskbridge.context import RetryRequested
-from taskbridge.errors import DeadlineExceeded, InvalidTask, TaskTimedOut, UndecodableMessage
+from taskbridge.errors import DeadlineExceeded, InvalidTask, TaskExited, TaskTimedOut, UndecodableMessage
 from taskbridge.message import Dead
 
 if TYPE_CHECKING:
@@ -21,7 +24,8 @@ logger = logging.getLogger("taskbridge.attempt")
 class Failure:
     """Turns what an attempt raised into `Dead`; `Retries`, further out, may turn that into `Again`.
 
-    `KeyboardInterrupt`, `SystemExit` and the engines' own interruptions pass: they are about the worker, not the job.
+    `KeyboardInterrupt`, the engines' own interruptions and a `SystemExit` out of a signal handler pass: they are about
+    the worker, not the job.
     """
 
     def __init__(self, _environment: Environment, /) -> None: ...
@@ -42,12 +46,27 @@ class Failure:
             timed_out = TaskTimedOut(f"{attempt.task.name} took longer than its timeout of {attempt.timeout}")
             timed_out.__cause__ = error
             return Dead(timed_out, "exhausted", error)
+        except (SystemExit, CancelledError) as error:
+            if _comes_from_a_signal(error):
+                raise
+            hide_own_frames(error)
+            logger.warning("Attempt %d ended with %r.", attempt.number, error)
+            exited = TaskExited(f"{attempt.task.name} ended with {error!r}")
+            exited.__cause__ = error
+            return Dead(exited, "exhausted", error)
         except RetryRequested as request:
             refusal = InvalidTask(
                 f"{attempt.task.name} called context.retry(), and its attempts are used up or it has no retry: declare "
                 f"it with retry=Retry(...), which bounds their number."
             )
             return Dead(refusal, "exhausted", request)
+
+
+def _comes_from_a_signal(error: BaseException) -> bool:
+    """Whether a handler that is installed in this process raised it, on the worker's behalf."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {getattr(getattr(handler, "__func__", handler), "__code__", None) for handler in handlers}
+    return any(frame.f_code in codes for frame, _ in walk_tb(error.__traceback__))
 
 
 def hide_own_frames(error: BaseException, /) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from datetime import timedelta
@@ -47,6 +48,14 @@ def raises_chained(key: str) -> None:
         os.environ["THE CAUSE"]
     except KeyError as error:
         raise ExceptionGroup("several", [ValueError("one"), OSError("two")]) from error
+
+
+@task(result=True)
+async def cancels(key: str) -> None:
+    """Be cancelled by what it waits for."""
+    write("start", key)
+    asyncio.current_task().cancel()  # type: ignore[union-attr]  # a coroutine runs in a task
+    await asyncio.sleep(0)
 
 
 @task

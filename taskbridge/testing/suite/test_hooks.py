@@ -106,7 +106,7 @@ def test_the_root_logger_keeps_the_applications_handlers(stage: Stage) -> Iterat
 
 
 @behaviour()
-def test_a_coroutine_runs_on_the_one_loop_of_its_thread(stage: Stage) -> Iterator[None]:
+def test_coroutines_share_the_one_loop_of_their_thread(stage: Stage) -> Iterator[None]:
     keys = [stage.key() for _ in range(5)]
     for key in keys:
         hooks.on_loop.using(queue_name=ORDERED).enqueue(key)

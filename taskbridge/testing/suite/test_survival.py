@@ -135,18 +135,35 @@ def test_an_error_because_of_another_is_recorded_with_both(stage: Stage) -> Iter
 
 
 @behaviour()
-def test_a_task_that_exits_does_not_stop_the_worker(stage: Stage) -> Iterator[None]:
+def test_a_task_that_exits_has_failed_and_does_not_stop_the_worker(stage: Stage) -> Iterator[None]:
     keys = [stage.key() for _ in range(3)]
     tasks.note.enqueue(keys[0])
-    if not stage.is_in_process:  # there it is the caller who is told
-        faults.exits.enqueue(keys[1])
+    faults.exits.enqueue(keys[1])
     tasks.note.enqueue(keys[2])
     yield
-    if not stage.is_in_process:
-        stage.wait(keys[1], "start")
-    stage.wait(keys[0], "end")
-    stage.wait(keys[2], "end")
+    for key, kind in zip(keys, ("end", "start", "end"), strict=True):
+        stage.wait(key, kind)
     stage.settled()
+    assert len(stage.ledger.events(keys[1], "start")) == 1
+
+
+@behaviour("result")
+def test_an_exit_is_recorded_as_a_failure(stage: Stage) -> Iterator[None]:
+    handle = faults.exits.using(result=True).enqueue(stage.key())
+    yield
+    stage.finish(handle)
+    assert "asked to exit" in handle.errors[-1].message
+
+
+@behaviour("result")
+def test_a_coroutine_that_is_cancelled_has_failed(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    handle = faults.cancels.enqueue(key)
+    yield
+    stage.finish(handle)
+    assert "CancelledError" in handle.errors[-1].message
+    stage.settled()
+    assert len(stage.ledger.events(key, "start")) == 1
 
 
 @behaviour()
