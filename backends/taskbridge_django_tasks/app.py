@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections
 
 from taskbridge.router import router
+from taskbridge.store.sql import SQLResultStore
 from taskbridge.worker import boot
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def main(booted: Booted) -> None:
     tasks, run = backend.tasks, backend.run
 
     def sweep() -> None:
-        store: Any = router.store(booted.alias)
-        if hasattr(store, "sweep"):
+        store = router.store(booted.alias) if any(task.options.result for task in tasks.values()) else None
+        if isinstance(store, SQLResultStore):
             store.sweep()
 
     class Command(db_worker.Command):

@@ -17,7 +17,7 @@ from django_tasks_db.compat import TaskResultStatus
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
-from taskbridge.errors import JobExpired, UndecodableMessage
+from taskbridge.errors import JobExpired, StoreUnavailable, UndecodableMessage
 from taskbridge.message import Again, Dead, Done, Expired
 from taskbridge.worker.connections import close_stale_connections
 from taskbridge_django_tasks.signals import announce, task_finished, task_started
@@ -35,6 +35,7 @@ logger = logging.getLogger("taskbridge.django")
 SETTLE_SECONDS: Final = 20.0
 """How long the outcome of an attempt is kept in hand while the database is away."""
 SWEEP_SECONDS: Final = 300.0
+"""How often, after a job, expired results are deleted."""
 PAUSES: Final = (0.1, 0.2, 0.5, 1.0)
 
 
@@ -87,23 +88,30 @@ class Worker(db_worker.Worker):
 
     def run_task(self, db_task_result: Any) -> None:
         """Run a claimed row."""
-        if db_task_result.task_path in self._tasks:
-            self._run_ours(db_task_result)
-        else:
-            try:
-                super().run_task(db_task_result)
-            except Exception:
-                logger.exception("The outcome of the job %s could not be written.", db_task_result.pk)
+        try:
+            if db_task_result.task_path in self._tasks:
+                self._run_ours(db_task_result)
+            else:
+                self._run_native(db_task_result)
+        except Exception:
+            logger.exception("The outcome of the job %s could not be written.", db_task_result.pk)
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
-            self._sweep()
+            try:
+                self._sweep()
+            except StoreUnavailable:
+                logger.exception("Expired results could not be deleted, which is tried again.")
+
+    def _run_native(self, row: Any) -> None:
+        try:
+            super().run_task(row)
+        except Exception as error:  # noqa: BLE001 - what kept the stock worker from writing the outcome: the row tells it
+            self._fail(row, error)
 
     def _run_ours(self, row: Any) -> None:
         self.running_task = True
         try:
             self._settle(row)
-        except Exception:
-            logger.exception("The outcome of the job %s could not be written.", row.pk)
         finally:
             self.running_task = False
             self._run_tasks += 1

@@ -29,6 +29,36 @@ application.note.enqueue("last")
 """
 
 
+SWEPT = """
+import shop
+from taskbridge.errors import StoreUnavailable
+from taskbridge.store.sql import SQLResultStore
+from taskbridge_django_tasks import worker
+worker.SWEEP_SECONDS = -1
+store = router.store()
+swept = []
+def sweep():
+    swept.append(store.sweep())
+    if len(swept) == 1:
+        raise StoreUnavailable("the first time")
+application.add.enqueue(1, 2)
+with connection.cursor() as cursor:
+    cursor.execute("UPDATE taskbridge_results SET expires_at = 1")
+DBTaskResult.objects.all().delete()
+for number in range(3):
+    shop.receipt.enqueue(number, name="x")
+options = dict(queue_names=["default"], interval=0, batch=True, backend_name="default", startup_delay=False)
+worker.Worker(
+    tasks={}, run=None, sweep=sweep, max_tasks=None, worker_id="w", excluded_queue_names=[], **options
+).run()
+print(json.dumps([swept, DBTaskResult.objects.successful().count()]))
+"""
+
+
+def test_expired_results_are_deleted_now_and_then(project: Project) -> None:
+    assert project.enqueue(SWEPT) == [[1, 0, 0], 3]
+
+
 def test_a_retry_is_the_same_row_until_it_fails_for_good(project: Project) -> None:
     job_id = project.enqueue("print(json.dumps(application.flaky.enqueue().id))")
     (row,) = project.finish(project.worker(), jobs=1)
@@ -73,6 +103,13 @@ def test_rows_that_nobody_can_run_fail_and_the_worker_goes_on(project: Project) 
         "",
     ]
     assert project.written("note") == [{"job": "note", "value": "last"}]
+
+
+def test_a_native_job_whose_error_cannot_be_written_fails_all_the_same(on_postgres: Project) -> None:
+    on_postgres.enqueue("import shop; shop.nul.enqueue()")
+    (row,) = on_postgres.finish(on_postgres.worker(), jobs=1)
+    assert row["status"] == "FAILED"
+    assert "PostgreSQL knows no \\x00" in row["traceback"]
 
 
 def test_a_worker_keeps_its_connection(on_postgres: Project) -> None:

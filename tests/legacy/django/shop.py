@@ -38,3 +38,8 @@ async def parcel(weight):
 @task
 def unserialisable():
     return object()
+
+
+@task
+def nul():
+    raise ValueError("PostgreSQL knows no \0")
