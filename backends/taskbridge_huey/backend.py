@@ -89,6 +89,7 @@ class HueyBackend(Backend):
         self._url = url
         self._queues = tuple(queues) if huey is None else (huey.name,)
         self._instances: dict[str, Huey] = {} if huey is None else {huey.name: adopt_huey(huey)}
+        self._label = str(url or f"the Huey instance {self._queues[0]!r}")
         self.worker_type = url.choice("worker_type", ("process", "thread"), "process") if url else "process"
         self.capabilities = record(has_priority=_has_priority(url, huey), has_processes=self.worker_type == "process")
 
@@ -156,10 +157,6 @@ class HueyBackend(Backend):
             return enqueuing(self._label)
         return _enqueuing_into_file(self._label)
 
-    @property
-    def _label(self) -> str:
-        return str(self._url or f"the Huey instance {self._queues[0]!r}")
-
 
 @contextmanager
 def _enqueuing_into_file(label: str) -> Iterator[None]:
@@ -177,6 +174,6 @@ def _has_priority(url: BackendURL | None, huey: Huey | None) -> bool:
 
 def _announce(huey: Huey, message: Message) -> None:
     """Tell the application's own listeners, as Huey's enqueue does."""
-    if huey._signal.receivers:  # noqa: SLF001 - asked first, since building a task for nobody costs more than the write
+    if any(huey._signal.receivers.values()):  # noqa: SLF001 - asked first, since building a task for nobody costs more than the write
         native = to_native(message)
         huey._emit(SIGNAL_ENQUEUED, Task(native.args, native.kwargs, id=native.id, eta=native.eta))  # noqa: SLF001 - as above

@@ -17,6 +17,8 @@ from taskbridge_huey.wire import Arguments
 _PLAIN_FIELDS = ("id", "name", "retries", "retry_delay", "priority", "kwargs", "retry_backoff")
 _MARK = b"\n" + HEADER.encode() + b":"
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 class JSONSerializer(Serializer):
     """One JSON object a message, under Huey's own field names, with our headers as one member more."""
@@ -31,7 +33,7 @@ class JSONSerializer(Serializer):
         headers = getattr(data.args, "headers", None)
         if headers is not None:
             fields[HEADER] = headers
-        return json.dumps(fields, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _encode(fields).encode()
 
     def _deserialize(self, data: bytes) -> Any:
         try:
