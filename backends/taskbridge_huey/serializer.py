@@ -26,7 +26,7 @@ class JSONSerializer(Serializer):
     def _serialize(self, data: Any) -> bytes:
         if not isinstance(data, HueyMessage):
             return json.dumps({"value": data}).encode()
-        fields = {name: getattr(data, name) for name in _PLAIN_FIELDS if getattr(data, name) is not None}
+        fields = {name: value for name in _PLAIN_FIELDS if (value := getattr(data, name)) is not None}
         fields["args"] = list(data.args or ())
         if data.eta is not None:
             fields["eta"] = data.eta.isoformat()
