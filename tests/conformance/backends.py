@@ -30,6 +30,11 @@ class Served:
         """True if only a process that is a Django project can open it."""
         return "DJANGO_SETTINGS_MODULE" in self.environment
 
+    def nowhere(self) -> tuple[str, dict[str, str]]:
+        """The same where no server answers: enough to bind tasks, which needs no I/O."""
+        filled = [text.format(**NOWHERE, folder=".") for text in (self.url, *self.environment.values())]
+        return filled[0], dict(zip(self.environment, filled[1:], strict=True))
+
     def on(self, server: Callable[[Kind], str], folder: Path) -> tuple[str, dict[str, str]]:
         """The URL and the environment, with servers that run; `server` gives the URL of an empty part of one."""
         filled = [self.url, *self.environment.values()]
@@ -66,15 +71,8 @@ SERVED: Final = {
 }
 """The names are those of `make conformance BACKEND=...`."""
 
-NOWHERE: Final = {"{redis}": "redis://127.0.0.1:1/0", "{rabbitmq}": "amqp://127.0.0.1:1/", "{folder}": "."}
-
-
-def nowhere(served: Served) -> str:
-    """The URL where no server answers: enough to bind tasks, which needs no I/O."""
-    url = served.url
-    for place, address in NOWHERE.items():
-        url = url.replace(place, address)
-    return url
-
-
-URLS: Final = [nowhere(served) for served in SERVED.values() if not served.needs_django]
+NOWHERE: Final = {
+    "redis": "redis://127.0.0.1:1/0",
+    "rabbitmq": "amqp://127.0.0.1:1/",
+    "postgres": "postgresql://nobody@127.0.0.1:1/nothing",
+}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, get_args
 
@@ -12,7 +15,7 @@ from taskbridge.errors import UnsupportedFeature
 from taskbridge.testing.planted import Bug
 from taskbridge.testing.suite import test_record
 from taskbridge.testing.suite.stage import Stage
-from tests.conformance.backends import URLS
+from tests.conformance.backends import ROOT, SERVED
 from tests.conformance.run import run_suite
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ FOUND_BY = {
     "starts early": "a_delayed_job_is_never_early",
 }
 
+DJANGO = [name for name, served in SERVED.items() if served.needs_django]
+IN_THIS_PROCESS = "CONFORMANCE_BACKEND"
+"""Names the one backend of a process that is its Django project."""
+NAMES = [os.environ[IN_THIS_PROCESS]] if IN_THIS_PROCESS in os.environ else [n for n in SERVED if n not in DJANGO]
 OPTIONS = [field.name for field in fields(Capabilities)]
 
 
@@ -39,8 +46,9 @@ def test_a_planted_bug_turns_the_suite_red(bug: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option != "prompt_timeout"])
-@pytest.mark.parametrize("url", URLS)
-def test_a_wrong_field_turns_the_suite_red(url: str, option: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_field_turns_the_suite_red(name: str, option: str, tmp_path: Path) -> None:
+    url, _ = SERVED[name].nowhere()
     right = Stage(url, tmp_path, None)
     try:
         test_record.test_an_option_is_bound_as_the_record_says(right, option)
@@ -56,6 +64,28 @@ def test_a_wrong_field_turns_the_suite_red(url: str, option: str, tmp_path: Path
 
 
 @pytest.mark.timeout(120)
-def test_a_wrong_word_about_promptness_turns_the_suite_red(tmp_path: Path) -> None:
-    ran = run_suite("memory://", tmp_path, "--flip", "prompt_timeout=refused", "-k", "says_prompt")
+@pytest.mark.parametrize("name", DJANGO)
+def test_a_wrong_field_of_a_django_backend_turns_the_suite_red(name: str) -> None:
+    _, environment = SERVED[name].nowhere()
+    test = test_a_wrong_field_turns_the_suite_red.__name__
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__, "-k", test],
+        cwd=ROOT,
+        env={**os.environ, **environment, IN_THIS_PROCESS: name},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert f"{len(OPTIONS) - 1} passed" in ran.stdout, ran.stdout[-3000:]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", SERVED)
+def test_a_wrong_word_about_promptness_turns_the_suite_red(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    url, environment = SERVED[name].on(lambda kind: request.getfixturevalue(f"{kind}_server").fresh_url(), tmp_path)
+    level = "native" if name.startswith("dramatiq") else "refused"
+    ran = run_suite(url, tmp_path, "--flip", f"prompt_timeout={level}", "-k", "says_prompt", **environment)
     assert "1 failed" in ran.stdout, ran.stdout[-3000:]

@@ -13,7 +13,7 @@ from tests.existing_objects.tasks import note
 app = Celery("shop", broker=os.environ["SHOP_REDIS"])
 
 
-@app.task(name="own")
+@app.task(name="own")  # type: ignore[untyped-decorator]  # Celery has no types
 def own(text: str) -> None:
     note(text)
 

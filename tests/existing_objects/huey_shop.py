@@ -13,7 +13,7 @@ from tests.existing_objects.tasks import note
 huey = SqliteHuey("shop", filename=os.environ["SHOP_FILE"])
 
 
-@huey.task()
+@huey.task()  # type: ignore[untyped-decorator]  # Huey has no types
 def own(text: str) -> None:
     note(text)
 

@@ -38,6 +38,9 @@ GRACE: Final = timedelta(seconds=30)
 PATIENCE: Final = timedelta(seconds=90)
 """How long anything may take before the behaviour has failed: all jobs are enqueued together, a thousand among them."""
 
+PATIENCE_IN_PROCESS: Final = timedelta(seconds=15)
+"""The same where nothing but a delay can be waited for."""
+
 ORDERED: Final = "ordered"
 """A queue with one worker that runs one job at a time."""
 
@@ -145,6 +148,8 @@ class Stage:
 
     def until(self, holds: Callable[[], bool], what: str, *, patience: timedelta = PATIENCE) -> None:
         """Wait until something holds; fail with the workers' last words if it does not in time."""
+        if self.is_in_process:
+            patience = min(patience, PATIENCE_IN_PROCESS)
         deadline = time.monotonic() + patience.total_seconds()
         while not (held := holds()) and time.monotonic() < deadline:
             for alias in ("default", SECOND):
