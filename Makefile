@@ -8,7 +8,7 @@ WORKERS ?= 2
 bin = $(VENV)/bin
 environment = $(PYTHON) scripts/environment.py --venv $(VENV)
 pytest = $(bin)/python -m pytest
-roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compare tests scripts)
+roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compare tests scripts examples/own_backend)
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help

@@ -119,7 +119,7 @@ def run_locked(backend: FolderBackend, path: Path, /) -> bool:
                     bury(backend, path)
                 case Done() | Expired():
                     path.unlink()
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, KeyboardInterrupt):  # no job, or one that raised what Ctrl-C raises
         bury(backend, path)
     except (FileNotFoundError, BlockingIOError):
         return False
