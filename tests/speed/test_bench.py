@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskbridge_compare.bench import enqueue_rows, run
+from taskbridge_compare.bench import enqueue_rows, run, wake_rows
 from taskbridge_compare.bench.row import Row, not_run, table
 
 
@@ -30,6 +30,19 @@ def test_a_bulk_target_is_missed_only_if_both_ratios_miss_it(
     target: float | None, paired: float, fastest: float, verdict: str
 ) -> None:
     assert enqueue_rows.verdict(target, paired, fastest) == verdict
+
+
+@pytest.mark.parametrize(
+    ("wakes", "is_busy", "verdict"),
+    [
+        ([10, 20, 49, 400, 400], False, "pass"),
+        ([10, 20, 60, 60, 60], False, "FAIL"),
+        ([10, 20, 60, 60, 60], True, "noisy"),
+        ([60, 60, 60, 60, 60], True, "FAIL"),
+    ],
+)
+def test_a_late_wake_is_excused_only_by_a_busy_machine(wakes: list[float], is_busy: bool, verdict: str) -> None:
+    assert wake_rows.verdict(wakes, is_busy=is_busy) == verdict
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("noisy", 0), ("FAIL", 1)])

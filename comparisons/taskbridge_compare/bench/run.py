@@ -83,7 +83,9 @@ class Bench:
                 faults = compare(one, other)
                 for _ in range(_COUNT_ATTEMPTS - 1):
                     faults = faults and compare(one, other)
-                told = "; ".join(faults) or f"5 jobs: {other(5)}, natively {one(5)}"
+                told = "; ".join(faults) or (
+                    f"5 jobs: {other(5)}, natively {one(5)}; 1,000 at once: {other(1000, bulk=True)}"
+                )
             except _FAILURES as error:
                 return _failed(COUNTS, bridged, error)
         return Row(

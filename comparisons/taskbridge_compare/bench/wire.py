@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_AMQP_METHODS = {(60, 40): "basic.publish", (50, 10): "queue.declare", (85, 10): "confirm.select"}
+_AMQP_METHODS = {
+    (20, 10): "channel.open",
+    (20, 40): "channel.close",
+    (50, 10): "queue.declare",
+    (60, 40): "basic.publish",
+    (85, 10): "confirm.select",
+    (90, 10): "tx.select",
+    (90, 20): "tx.commit",
+}
 _AMQP_FRAMES = {2: "content header", 3: "content body", 8: "heartbeat"}
 _POSTGRES = {"Q": "simple query", "E": "execute"}
 
