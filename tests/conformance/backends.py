@@ -35,7 +35,9 @@ class Served:
         filled = [text.format(**NOWHERE, folder=".") for text in (self.url, *self.environment.values())]
         return filled[0], dict(zip(self.environment, filled[1:], strict=True))
 
-    def on(self, server: Callable[[Kind], str], folder: Path) -> tuple[str, dict[str, str]]:
+    def on(
+        self, server: Callable[[Kind], str], folder: Path, *, python: str = sys.executable
+    ) -> tuple[str, dict[str, str]]:
         """The URL and the environment, with servers that run; `server` gives the URL of an empty part of one."""
         filled = [self.url, *self.environment.values()]
         for kind in KINDS:
@@ -46,7 +48,7 @@ class Served:
         environment = dict(zip(self.environment, values, strict=True))
         if self.needs_django:
             subprocess.run(
-                [sys.executable, "-m", "django", "migrate", "-v0"],
+                [python, "-m", "django", "migrate", "-v0"],
                 env={**os.environ, **environment},
                 check=True,
                 timeout=60,

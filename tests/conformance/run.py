@@ -11,11 +11,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run_suite(url: str, folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_suite(
+    url: str, folder: Path, *arguments: str, python: str = sys.executable, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """The suite against a backend, in an empty working directory."""
     return subprocess.run(
         [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--pyargs",
+            python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--pyargs",
             "taskbridge.testing.suite", "--backend", url, *arguments,
         ],
         cwd=folder,
