@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import threading
 import time
@@ -10,10 +9,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil
+
 from taskbridge.process import GuardedFolder
 from taskbridge_compare.drivers import unavailable, without_adapter
 from taskbridge_compare.results import Result, machine, now, versions
-from taskbridge_compare.semantics import SEPARATE, TOGETHER, Semantics
+from taskbridge_compare.semantics import Semantics
 from taskbridge_compare.servers import Servers
 from taskbridge_compare.speed.course import DEFAULT, FULL, SpeedCourse
 from taskbridge_compare.speed.quick import measure_kept
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from taskbridge_compare.checkers import Verdict
-    from taskbridge_compare.drivers import Driver
+    from taskbridge_compare.drivers import Broker, Driver
     from taskbridge_compare.experiments import Experiment
     from taskbridge_compare.speed.number import Number
     from taskbridge_compare.station import Station
     from taskbridge_compare.workload import Workload
 
-# Stations spend their time watching, not computing: several to a processor.
-_STATIONS_PER_PROCESSOR = 8
+# A station spends its time watching, not computing; what limits how many there are at once is memory.
+_STATION_BYTES = 250_000_000
+_FEWEST_STATIONS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ class Run:
     result: Result = field(default_factory=Result)
     stopping: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _drivers: list[Driver] = field(default_factory=list)
+    """What can be run, in the order of the report."""
 
     def execute(self) -> Result:
         """Run all of it. Ctrl-C ends every process and removes every folder before it passes on."""
@@ -66,16 +70,14 @@ class Run:
         with GuardedFolder(prefix="taskbridge-compare-") as folder:
             servers = Servers(folder.path)
             try:
-                servers.start(driver.broker for driver in self.plan.drivers)
-                drivers = self._runnable(servers)
-                self._describe(started, servers)
-                self._rows(drivers)
-                kept = self._semantics(drivers, servers, folder.path)
+                self._describe(started)
+                kept = self._semantics(servers, folder.path)
+                self.result.header["brokers"] = servers.described()
                 try:
                     if kept:
                         measure_kept(kept, servers, self._number)
-                    elif self.plan.speed and drivers:
-                        self._speed(drivers, servers, folder.path)
+                    elif self.plan.speed and self._drivers:
+                        self._speed(self._drivers, servers, folder.path)
                 finally:
                     _close(kept)
             finally:
@@ -89,24 +91,29 @@ class Run:
         self.result.header["finished"] = now()
         return self.result
 
-    def _runnable(self, servers: Servers) -> list[Driver]:
-        drivers = []
+    def _runnable(self, broker: Broker, servers: Servers) -> list[Driver]:
+        """The rows on this broker that can be run, which are known as rows from now on."""
+        runnable = []
         for driver in self.plan.drivers:
-            if reason := unavailable(driver) or servers.missing.get(driver.broker, ""):
+            if driver.broker != broker:
+                continue
+            if reason := unavailable(driver) or servers.missing.get(broker, ""):
                 self._not_run(driver.backend, driver.profile, reason)
             else:
-                drivers.append(driver)
+                runnable.append(driver)
         if self.plan.bridged:
-            for backend in without_adapter(drivers):
+            for backend in without_adapter(runnable):
                 self._not_run(backend, "taskbridge", "this version of TaskBridge has no adapter for it")
-        return drivers
+        self._drivers = [driver for driver in self.plan.drivers if driver in runnable or driver in self._drivers]
+        self.result.rows[:] = map(self._row, self._drivers)
+        return runnable
 
     def _not_run(self, backend: str, profile: str, reason: str) -> None:
         entry = {"backend": backend, "profile": profile, "reason": reason}
         self.result.not_run.append(entry)
         self.tell("not_run", entry)
 
-    def _describe(self, started: str, servers: Servers) -> None:
+    def _describe(self, started: str) -> None:
         self.result.header |= {
             "started": started,
             "command": self.plan.command,
@@ -114,26 +121,25 @@ class Run:
             "window_seconds": self.plan.window,
             "workload": {"name": self.plan.workload.name, "tasks": [task.name for task in self.plan.workload.tasks]},
             "machine": machine(),
-            "brokers": servers.described(),
         }
 
-    def _rows(self, drivers: Sequence[Driver]) -> None:
-        for driver in drivers:
-            example = "sqlite:///queue.db" if driver.broker == "sqlite" else f"{driver.broker}://127.0.0.1"
-            self.result.rows.append(
-                {
-                    "backend": driver.backend,
-                    "profile": driver.profile,
-                    "durability": driver.durability,
-                    "versions": versions(driver.distributions),
-                    "application": driver.application(self.plan.workload, example, slots=1).printed,
-                }
-            )
+    def _row(self, driver: Driver) -> dict[str, Any]:
+        example = "sqlite:///queue.db" if driver.broker == "sqlite" else f"{driver.broker}://127.0.0.1"
+        return {
+            "backend": driver.backend,
+            "profile": driver.profile,
+            "durability": driver.durability,
+            "versions": versions(driver.distributions),
+            "application": driver.application(self.plan.workload, example, slots=1).printed,
+        }
 
     # Semantics.
 
-    def _semantics(self, drivers: Sequence[Driver], servers: Servers, folder: Path) -> list[Station]:
-        """All courses side by side. The stations that the speed stage goes on with, in the order of the rows."""
+    def _semantics(self, servers: Servers, folder: Path) -> list[Station]:
+        """All rows side by side, each from when its broker answers.
+
+        Returns the stations that the speed stage goes on with, in the order of the rows.
+        """
         semantics = Semantics(
             workload=self.plan.workload,
             servers=servers,
@@ -143,15 +149,15 @@ class Run:
             record=self._cell,
         )
         keep = self.plan.mode == "quick" and self.plan.speed
-        courses = TOGETHER if self.plan.mode == "quick" else SEPARATE
-        pool = ThreadPoolExecutor(max_workers=_STATIONS_PER_PROCESSOR * len(os.sched_getaffinity(0)))
-        futures = [
-            pool.submit(semantics.run, driver, course, self.plan.experiments, keep=keep)
-            for course in courses
-            for driver in drivers
-        ]
+        fitting = psutil.virtual_memory().available // _STATION_BYTES
+        pool = ThreadPoolExecutor(max_workers=max(_FEWEST_STATIONS, fitting))
+        futures: dict[tuple[str, str], Future[Station | None]] = {}
         try:
-            left = set(futures)
+            for broker in servers.as_they_answer(driver.broker for driver in self.plan.drivers):
+                for driver in self._runnable(broker, servers):
+                    future = pool.submit(semantics.run, driver, self.plan.experiments, keep=keep)
+                    futures[driver.backend, driver.profile] = future
+            left = set(futures.values())
             while left:
                 done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -159,10 +165,11 @@ class Run:
         except BaseException:
             self.stopping.set()
             pool.shutdown(wait=True, cancel_futures=True)
-            _close(station for station in map(_outcome, futures) if station is not None)
+            _close(station for station in map(_outcome, futures.values()) if station is not None)
             raise
         pool.shutdown()
-        return [station for station in map(_outcome, futures) if station is not None]
+        stations = [_outcome(futures[driver.backend, driver.profile]) for driver in self._drivers]
+        return [station for station in stations if station is not None]
 
     def _cell(
         self, driver: Driver, experiment: Experiment, verdict: Verdict, raw: list[dict[str, Any]], **more: Any

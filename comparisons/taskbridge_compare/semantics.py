@@ -28,24 +28,26 @@ if TYPE_CHECKING:
     from taskbridge_compare.workload import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class CourseOf:
-    """Experiments that share a station, by name, in their order. Those of one stage run at the same time."""
+# The experiments of a row share a station, in this order; those of one stage run at the same time. What waited before
+# the first worker is looked at first; the kills come last, each on the worker that the one before left.
+_STAGES = (
+    ("expiry",),
+    ("priority",),
+    ("accounting",),
+    ("delay", "retry_curve"),
+    ("unknown_task",),
+    ("time_limit",),
+    ("connection_cut",),
+    ("child_kill",),
+    ("sigterm",),
+    ("tree_kill",),
+)
 
-    name: str
-    stages: tuple[tuple[str, ...], ...]
 
-    def of(self, wanted: frozenset[str] | None) -> list[list[Experiment]]:
-        """The stages with only the wanted experiments; all, if None."""
-        chosen = [[EXPERIMENTS[name] for name in stage if wanted is None or name in wanted] for stage in self.stages]
-        return [stage for stage in chosen if stage]
-
-
-# What waited before the first worker is looked at first; the kills come last, each on the worker of the one before.
-_STEADY = (("expiry",), ("priority",), ("accounting",), ("delay", "retry_curve"), ("unknown_task",), ("time_limit",))
-_FAULTS = (("connection_cut",), ("child_kill",), ("sigterm",), ("tree_kill",))
-SEPARATE = (CourseOf("faults", _FAULTS), CourseOf("steady", _STEADY))
-TOGETHER = (CourseOf("all", (*_STEADY, *_FAULTS)),)
+def stages_of(wanted: frozenset[str] | None) -> list[list[Experiment]]:
+    """The stages with only the wanted experiments; all, if None."""
+    chosen = [[EXPERIMENTS[name] for name in stage if wanted is None or name in wanted] for stage in _STAGES]
+    return [stage for stage in chosen if stage]
 
 
 class Record(Protocol):
@@ -58,7 +60,7 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Semantics:
-    """What every course of a run needs."""
+    """What every row of a run needs."""
 
     workload: Workload
     servers: Servers
@@ -67,9 +69,9 @@ class Semantics:
     stopping: threading.Event
     record: Record
 
-    def run(self, driver: Driver, course: CourseOf, wanted: frozenset[str] | None, *, keep: bool) -> Station | None:
-        """Run a course. With `keep` the station is handed back, its worker running; else it is ended."""
-        stages = course.of(wanted)
+    def run(self, driver: Driver, wanted: frozenset[str] | None, *, keep: bool) -> Station | None:
+        """Run a row's experiments. With `keep` the station is handed back, its worker running; else it is ended."""
+        stages = stages_of(wanted)
         if not stages or self.stopping.is_set():
             return None
         station: Station | None = None
@@ -77,8 +79,8 @@ class Semantics:
         kept = False
         try:
             url = self.servers.fresh_url(driver.broker)
-            proxy, worker_url = _through_proxy(url) if course.name != "steady" else (None, None)
-            place = self.folder / f"{driver.backend}-{driver.profile}-{course.name}"
+            proxy, worker_url = _through_proxy(url)
+            place = self.folder / f"{driver.backend}-{driver.profile}"
             station = Station(
                 driver, self.workload, folder=place, url=url, worker_url=worker_url, stopping=self.stopping
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import re
 import threading
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge_compare.residual import USUAL_QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from taskbridge.services import Kind, Server
@@ -32,22 +33,30 @@ class Servers:
         self._lock = threading.Lock()
         self._files = 0
         self._threads: list[threading.Thread] = []
+        self._ready: queue.SimpleQueue[Broker] = queue.SimpleQueue()
         self.missing: dict[Broker, str] = {}
 
     def start(self, brokers: Iterable[Broker]) -> None:
-        """Start these at the same time."""
-        wanted = [broker for broker in dict.fromkeys(brokers) if broker in _KINDS]
+        """Start these at the same time, and wait for all."""
+        for _ in self.as_they_answer(brokers):
+            pass
+
+    def as_they_answer(self, brokers: Iterable[Broker]) -> Iterator[Broker]:
+        """Start these at the same time; each is given as soon as it answers, or is `missing`."""
+        wanted = list(dict.fromkeys(brokers))
         self._threads = [threading.Thread(target=self._start, args=(broker,)) for broker in wanted]
         for thread in self._threads:
             thread.start()
-        for thread in self._threads:
-            thread.join()
+        return (self._ready.get() for _ in wanted)
 
     def _start(self, broker: Broker) -> None:
         try:
-            self._servers[broker] = start(_KINDS[broker])
+            if broker in _KINDS:
+                self._servers[broker] = start(_KINDS[broker])
         except (ConfigurationError, ProcessFailed, KeyError, OSError) as error:
             self.missing[broker] = str(error)
+        finally:
+            self._ready.put(broker)
 
     def fresh_url(self, broker: Broker) -> str:
         """An empty database, vhost or file that nobody else uses."""

@@ -22,7 +22,7 @@ from taskbridge_compare.ledger import Ledger, NotSeen
 from taskbridge_compare.probe import LEDGER_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from taskbridge_compare.drivers.driver import Application, Driver
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 START_SECONDS = 45.0
 _REPLY_SECONDS = 30.0
+_TURN_SECONDS = 0.2
 _SENTINEL_SECONDS = 10.0
+# Imports keep a processor busy: in turns, the first stations are already at work while the last ones begin.
+_IMPORTING = threading.BoundedSemaphore(max(2, len(os.sched_getaffinity(0))))
 
 
 class StationError(Exception):
@@ -74,6 +77,8 @@ class Station:
         self.worker: Process | None = None
         self._producer: subprocess.Popen[str] | None = None
         self._asking = threading.Lock()
+        self._temporary = folder.parent / "tmp"  # as short as can be: a socket's path has at most 107 characters
+        self._temporary.mkdir(exist_ok=True)
         self._application = driver.application(workload, url, slots=slots)
         self._producer_folder = folder / "producer"
         self._worker_application = self._application
@@ -84,7 +89,8 @@ class Station:
             self._worker_folder = folder / "worker"
             self._lay_out(self._worker_application, self._worker_folder)
         for argv in self._application.setup:
-            self._run(argv)
+            with self._import_in_turn():
+                self._run(argv)
 
     def go_direct(self) -> None:
         """End a worker that goes through a proxy; from its next start on it takes the straight way to its broker."""
@@ -110,7 +116,18 @@ class Station:
             "PYTHONPATH": str(self.workload.folder),  # for what its module imports from beside it
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "ignore",  # an engine's own deprecations are not what is looked for
+            "PYTHONDONTWRITEBYTECODE": "",  # a variable of build machines, which makes each start several times as long
+            "TMPDIR": str(self._temporary),  # a killed worker leaves its temporary files
         }
+
+    @contextlib.contextmanager
+    def _import_in_turn(self) -> Iterator[None]:
+        while not _IMPORTING.acquire(timeout=_TURN_SECONDS):
+            self.ledger.pause(0)
+        try:
+            yield
+        finally:
+            _IMPORTING.release()
 
     def _run(self, argv: tuple[str, ...]) -> None:
         done = subprocess.run(
@@ -134,7 +151,10 @@ class Station:
     def request(self, request: Mapping[str, Any], *, seconds: float = _REPLY_SECONDS) -> dict[str, Any]:
         """Ask the producer, starting it if need be; raises StationError if it does not answer in time."""
         with self._asking:
-            producer = self._producer or self._start_producer()
+            producer = self._producer
+            if producer is None:
+                with self._import_in_turn():
+                    producer = self._start_producer()
             assert producer.stdin is not None
             try:
                 producer.stdin.write(json.dumps(request) + "\n")

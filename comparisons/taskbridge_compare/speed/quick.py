@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from taskbridge_compare.servers import Servers
     from taskbridge_compare.station import Station
 
-_SINGLES = enqueue.Size(case="enqueue_1", title="enqueue, a job", count=20, rounds=5, bulk=False)
+_SINGLES = enqueue.Size(case="enqueue_1", title="enqueue, a job", count=10, rounds=5, bulk=False)
 _COUNTED = 10
 _DRAIN_SECONDS = 20.0
 
