@@ -143,7 +143,8 @@ def find_adapter(url: BackendURL, /) -> Any:
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     entry = found.get(url.engine)
     if entry is None:
-        raise UnknownBackend(f"{url}: no adapter is called {url.engine!r}.{did_you_mean(url.engine, found.keys() - FOR_TESTS)}")
+        hint = did_you_mean(url.engine, found.keys() - FOR_TESTS)
+        raise UnknownBackend(f"{url}: no adapter is called {url.engine!r}.{hint}")
     try:
         return entry.load()
     except ModuleNotFoundError as error:
