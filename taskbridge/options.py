@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
+import msgspec
+
+from taskbridge.codec.limits import Lossy
+from taskbridge.codec.plain import copy_plain
 from taskbridge.errors import InvalidTask
 from taskbridge.retry import Retry
 from taskbridge.settings.suggestion import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Delivery = Literal["at_least_once", "at_most_once", "effectively_once"]
 
@@ -56,6 +58,8 @@ class TaskOptions:
                 raise InvalidTask(f"Unknown option {name!r}.{did_you_mean(name, known)}")
             if name in fixed:
                 raise InvalidTask(f"{name!r} belongs to the declaration of a task and cannot be changed for one call.")
+        if changes.get("metadata"):
+            changes = {**changes, "metadata": _plain(changes["metadata"])}
         options = replace(self, **changes)
         options.check()
         return options
@@ -87,6 +91,20 @@ class TaskOptions:
         _want(isinstance(self.backend, str), "backend", self.backend, "an alias from the settings")
         if self.delivery == "at_most_once" and self.retry is not None:
             raise InvalidTask("delivery='at_most_once' and retry contradict each other: take one of them out.")
+
+
+def _plain(metadata: Any) -> dict[str, Any]:
+    """A copy of what will travel as JSON, which a later change by the caller does not reach."""
+    _want(isinstance(metadata, Mapping), "metadata", metadata, "a mapping of names to plain JSON values")
+    try:
+        copied = copy_plain(dict(metadata))
+        msgspec.json.encode(copied)
+    except Lossy as loss:
+        raise InvalidTask(f"metadata{loss.path} would not arrive as it is: {loss.reason}.") from None
+    except (OverflowError, msgspec.MsgspecError) as error:
+        raise InvalidTask(f"metadata={metadata!r:.200} cannot travel: {error}.") from None
+    assert isinstance(copied, dict)
+    return copied
 
 
 def _check_moment(option: str, value: timedelta | datetime | None) -> None:

@@ -19,7 +19,7 @@ from taskbridge.errors import UnsupportedFeature
 from taskbridge.process import Process
 from taskbridge.router import router
 from taskbridge.settings import BackendURL
-from taskbridge.testing.suite import faults, hooks, kinds, ledger, tasks
+from taskbridge.testing.suite import faults, hooks, kinds, ledger, slow, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ ORDERED: Final = "ordered"
 SECOND, THIRD = "second", "third"
 """Queues of another alias, which is called as the first of them; one request for a worker serves both."""
 
-MODULES: Final = tuple(module.__name__ for module in (tasks, hooks, kinds, faults))
+MODULES: Final = tuple(module.__name__ for module in (tasks, slow, hooks, kinds, faults))
 """What the workers import."""
 
 ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -118,7 +118,7 @@ class Stage:
             for key in self._keys_elsewhere:
                 self.wait(key, "end")
             held, opened = self.key(), self.folder / "dismissed"
-            tasks.waits_for_file.using(backend=SECOND, queue_name=SECOND).enqueue(held, str(opened))
+            slow.waits_for_file.using(backend=SECOND, queue_name=SECOND).enqueue(held, str(opened))
             self.wait(held, "start")
             for worker in self._elsewhere:
                 worker.send(worker.command.stop_signal)

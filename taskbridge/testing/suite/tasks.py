@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from taskbridge import Context, DeadlineExceeded, Retry, task
+from taskbridge import Context, Retry, task
 from taskbridge.testing.suite.ledger import write
 
 BRIEFLY = timedelta(milliseconds=200)
@@ -75,44 +73,6 @@ def in_context(context: Context, key: str) -> None:
     )
 
 
-@task(timeout=timedelta(seconds=0.5))
-def sleeps(key: str, seconds: float) -> None:
-    """Sleep in one blocking call."""
-    _watched(key, lambda: time.sleep(seconds))
-
-
-@task(timeout=timedelta(seconds=0.5))
-def computes(key: str, seconds: float) -> None:
-    """Keep the processor busy."""
-    _watched(key, lambda: _spin(seconds))
-
-
-@task(timeout=timedelta(seconds=0.5))
-def swallows(key: str, seconds: float) -> None:
-    """Catch every Exception while it works."""
-
-    def stubborn() -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            try:
-                _spin(0.05)
-            except Exception:  # noqa: BLE001 - what users write
-                write("swallowed", key)
-
-    _watched(key, stubborn)
-
-
-@task(timeout=timedelta(seconds=0.5))
-async def awaits(key: str, seconds: float) -> None:
-    """Sleep on an event loop."""
-    start = time.monotonic()
-    try:
-        await asyncio.sleep(seconds)
-        write("end", key)
-    finally:
-        write("left", key, after=time.monotonic() - start)
-
-
 @task(result=True)
 def add(a: int, b: Decimal) -> Decimal:
     """Return something typed."""
@@ -134,16 +94,6 @@ def raises(key: str) -> None:
 def returns_unserialisable() -> Any:
     """Return what no store can keep."""
     return object()
-
-
-@task
-def waits_for_file(key: str, path: str) -> None:
-    """Hold the worker until a file appears."""
-    write("start", key)
-    end = time.monotonic() + 60
-    while not os.path.exists(path) and time.monotonic() < end:  # noqa: PTH110 - one system call a look
-        time.sleep(0.01)
-    write("end", key)
 
 
 @task
@@ -209,13 +159,6 @@ def fails_otherwise(context: Context, key: str) -> None:
     raise OSError if context.attempt == 1 else ValueError(f"asked to fail: {key}")
 
 
-@task(retry=Retry(2, delay=BRIEFLY, on=(DeadlineExceeded,)), timeout=timedelta(seconds=0.5))
-def too_slow(key: str) -> None:
-    """Outlive the limit at every attempt."""
-    write("start", key)
-    _spin(10)
-
-
 @task(takes_context=True, retry=Retry(3, delay=BRIEFLY))
 async def flaky_on_loop(context: Context, key: str) -> None:
     """Fail once, on an event loop."""
@@ -232,18 +175,3 @@ def flaky_with_result(context: Context) -> int:
     if context.attempt < 3:
         raise ConnectionError(f"attempt {context.attempt}")
     return context.attempt
-
-
-def _watched(key: str, work: Any) -> None:
-    start = time.monotonic()
-    try:
-        work()
-        write("end", key)
-    finally:
-        write("left", key, after=time.monotonic() - start)
-
-
-def _spin(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        pass

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskbridge.backend import WorkerOptions
 from taskbridge.errors import ConfigurationError, InvalidTask
-from taskbridge.testing.suite import tasks
+from taskbridge.testing.suite import slow, tasks
 from taskbridge.testing.suite.behaviour import behaviour
-from taskbridge.testing.suite.stage import ORDERED, SECOND, THIRD
+from taskbridge.testing.suite.stage import ORDERED, SECOND, THIRD, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ def test_a_larger_priority_runs_sooner(stage: Stage) -> Iterator[None]:
     opened = stage.folder / "gate"
     if not stage.is_in_process:  # where nothing runs before somebody waits, no job need hold the worker
         gate = stage.key()
-        tasks.waits_for_file.using(queue_name=ORDERED).enqueue(gate, str(opened))
+        slow.waits_for_file.using(queue_name=ORDERED).enqueue(gate, str(opened))
         stage.wait(gate, "start")
     keys = {priority: stage.key() for priority in (-100, 0, 100, -50, 50)}
     # One more than the worker may have fetched ahead, of the lowest priority.
@@ -100,6 +101,17 @@ def test_metadata_arrives_as_it_was_sent(stage: Stage) -> Iterator[None]:
     assert stage.wait(key, "end")[0].data["metadata"] == metadata
 
 
+@pytest.mark.parametrize(
+    "value",
+    [object(), (1,), {1}, {2: ""}, now(), float("nan"), "\ud800"],
+    ids=lambda value: type(value).__name__,
+)
+def test_metadata_that_would_not_arrive_is_refused(stage: Stage, value: Any) -> None:
+    assert stage.backend is not None
+    with pytest.raises(InvalidTask, match="metadata"):
+        tasks.in_context.using(metadata={"tenant": [value]})
+
+
 @behaviour()
 def test_a_task_enqueues_another(stage: Stage) -> Iterator[None]:
     key = stage.key()
@@ -114,6 +126,41 @@ def test_a_coroutine_enqueues_another(stage: Stage) -> Iterator[None]:
     tasks.enqueues_from_loop.enqueue(key, "ü")
     yield
     assert stage.wait(key, "end")[0].data["value"] == "ü"
+
+
+@behaviour()
+def test_attempts_run_at_one_time_where_the_worker_was_asked_for_it(stage: Stage) -> Iterator[None]:
+    places = [stage.folder / "one", stage.folder / "other"]
+    keys = [stage.key() for _ in places]
+    if stage.is_in_process:  # there is one worker, the caller
+        places[1].touch()
+    for key, mine, others in zip(keys, places, reversed(places), strict=True):
+        slow.meets.enqueue(key, str(mine), str(others))
+    yield
+    for key in keys:
+        stage.wait(key, "end")
+
+
+def test_words_for_the_engine_stand_in_its_own_command_line(stage: Stage) -> None:
+    if stage.is_in_process:
+        with pytest.raises(ConfigurationError):
+            stage.backend.worker_commands(WorkerOptions())
+        return
+    commands = stage.backend.worker_commands(WorkerOptions(native_arguments=("--of-its-own", "7")))
+    assert commands
+    for command in commands:
+        assert "--of-its-own 7" in " ".join(command.argv)
+    assert len({command.label for command in commands}) == len(commands)
+
+
+@behaviour()
+def test_a_backend_that_was_closed_may_be_used_again(stage: Stage) -> Iterator[None]:
+    key = stage.key()
+    if not stage.is_in_process:  # there its jobs would be forgotten
+        stage.backend.close()
+    tasks.note.enqueue(key)
+    yield
+    stage.wait(key, "end")
 
 
 def test_a_queue_of_another_backend_is_refused(stage: Stage) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout, ResultUnavailable
-from taskbridge.testing.suite import tasks
+from taskbridge.testing.suite import slow, tasks
 from taskbridge.testing.suite.behaviour import behaviour
 from taskbridge.testing.suite.stage import PATIENCE, now
 
@@ -120,7 +120,7 @@ def test_a_job_that_has_not_run_has_no_result_yet(stage: Stage) -> Iterator[None
 
 @behaviour("result", "timeout")
 def test_a_job_that_outlives_its_limit_has_failed(stage: Stage) -> Iterator[None]:
-    handle = tasks.computes.using(result=True).enqueue(stage.key(), 10.0)
+    handle = slow.computes.using(result=True).enqueue(stage.key(), 10.0)
     yield
     stage.finish(handle)
     assert handle.status == "FAILED"

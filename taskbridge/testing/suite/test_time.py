@@ -9,7 +9,7 @@ import pytest
 
 from taskbridge import Retry, UnsupportedFeature
 from taskbridge.errors import InvalidTask
-from taskbridge.testing.suite import tasks
+from taskbridge.testing.suite import slow, tasks
 from taskbridge.testing.suite.behaviour import behaviour
 from taskbridge.testing.suite.stage import ORDERED, now
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @behaviour("timeout")
 def test_a_blocking_call_ends_at_its_timeout_where_the_record_says_prompt(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.sleeps.enqueue(key, 3.0)
+    slow.sleeps.enqueue(key, 3.0)
     yield
     (event,) = stage.wait(key, "left")
     assert stage.ledger.events(key, "end") == []
@@ -35,7 +35,7 @@ def test_a_blocking_call_ends_at_its_timeout_where_the_record_says_prompt(stage:
 @behaviour("timeout")
 def test_a_busy_task_ends_at_its_timeout(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.computes.enqueue(key, 10.0)
+    slow.computes.enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
     assert event.data["after"] < 5
@@ -44,7 +44,7 @@ def test_a_busy_task_ends_at_its_timeout(stage: Stage) -> Iterator[None]:
 @behaviour("timeout")
 def test_a_task_that_catches_exceptions_does_not_catch_its_deadline(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.swallows.enqueue(key, 10.0)
+    slow.swallows.enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
     assert event.data["after"] < 5
@@ -54,7 +54,7 @@ def test_a_task_that_catches_exceptions_does_not_catch_its_deadline(stage: Stage
 @behaviour("timeout")
 def test_a_coroutine_ends_at_its_next_await(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.awaits.enqueue(key, 10.0)
+    slow.awaits.enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
     assert event.data["after"] < 5
@@ -64,7 +64,7 @@ def test_a_coroutine_ends_at_its_next_await(stage: Stage) -> Iterator[None]:
 @behaviour("timeout")
 def test_a_task_that_is_in_time_is_left_alone(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.sleeps.using(timeout=timedelta(seconds=20)).enqueue(key, 0.1)
+    slow.sleeps.using(timeout=timedelta(seconds=20)).enqueue(key, 0.1)
     yield
     stage.wait(key, "end")
 
@@ -72,7 +72,7 @@ def test_a_task_that_is_in_time_is_left_alone(stage: Stage) -> Iterator[None]:
 @behaviour("timeout")
 def test_the_limit_of_one_call_counts_in_place_of_the_tasks(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.computes.using(timeout=timedelta(seconds=2)).enqueue(key, 10.0)
+    slow.computes.using(timeout=timedelta(seconds=2)).enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
     assert 1.9 <= event.data["after"] < 6
@@ -81,8 +81,8 @@ def test_the_limit_of_one_call_counts_in_place_of_the_tasks(stage: Stage) -> Ite
 @behaviour("timeout")
 def test_a_limit_does_not_reach_the_job_that_follows(stage: Stage) -> Iterator[None]:
     first, second = stage.key(), stage.key()
-    tasks.computes.using(queue_name=ORDERED).enqueue(first, 10.0)
-    tasks.sleeps.using(queue_name=ORDERED, timeout=timedelta(minutes=5)).enqueue(second, 1.2)
+    slow.computes.using(queue_name=ORDERED).enqueue(first, 10.0)
+    slow.sleeps.using(queue_name=ORDERED, timeout=timedelta(minutes=5)).enqueue(second, 1.2)
     yield
     stage.wait(first, "left")
     stage.wait(second, "end")
