@@ -102,7 +102,8 @@ def _missing_packages(kind: Kind, work: Path, apt_options: Sequence[str]) -> tup
     ]
     if not packages:
         raise ServiceUnavailable(
-            f"no {kind} server: apt says that {PACKAGES[kind]} is installed, but it is not complete"
+            f"no {kind} server: apt says that {PACKAGES[kind]} is installed, but programs of it are missing: "
+            f"run `apt-get install --reinstall {PACKAGES[kind]}` (as root)"
         )
     return packages, options
 

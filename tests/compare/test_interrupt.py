@@ -12,9 +12,10 @@ import pytest
 
 
 @pytest.mark.timeout(120)
-def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["huey+sqlite", "dramatiq+redis"])  # Dramatiq shares memory by temporary files
+def test_ctrl_c_leaves_no_process_and_no_folder(backend: str, tmp_path: Path) -> None:
     script = str(Path(sys.executable).with_name("taskbridge"))
-    arguments = ["compare", "--backends", "huey+sqlite", "--quick", "--no-speed", "--json", str(tmp_path / "r.json")]
+    arguments = ["compare", "--backends", backend, "--quick", "--no-speed", "--json", str(tmp_path / "r.json")]
     comparison = subprocess.Popen(
         [sys.executable, script, *arguments],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -25,7 +26,8 @@ def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     try:
         assert comparison.stdout is not None
         for line in comparison.stdout:  # until the first cell is known: workers run
-            if "huey+sqlite" in line:
+            if backend in line:
+                assert "expiry" in line, "the first experiment"
                 break
         begun = psutil.Process(comparison.pid).children(recursive=True)
         assert begun
