@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from taskbridge.errors import InvalidTask, UndecodableMessage
+from taskbridge.errors import DeadlineExceeded, InvalidTask, UndecodableMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +40,8 @@ class Retry:
     factor: float = 2.0
     max_delay: timedelta = timedelta(minutes=10)
     jitter: bool = True
-    on: tuple[type[BaseException], ...] = (Exception,)
-    """Errors that ask for another attempt."""
+    on: tuple[type[BaseException], ...] = (Exception, DeadlineExceeded)
+    """Errors that ask for another attempt; a timeout is one."""
     give_up_on: tuple[type[BaseException], ...] = ()
     """Errors that do not, although `on` has them."""
 

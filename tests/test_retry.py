@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskbridge.errors import InvalidTask, UndecodableMessage
+from taskbridge.errors import DeadlineExceeded, InvalidTask, UndecodableMessage
 from taskbridge.retry import LONGEST_DELAY, Retry
 
 durations = st.timedeltas(min_value=timedelta(0), max_value=LONGEST_DELAY)
@@ -136,3 +136,10 @@ def test_the_numbers_travel_and_the_exception_classes_stay_with_the_task(retry: 
 def test_what_is_no_policy_is_an_undecodable_message(wire: Any) -> None:
     with pytest.raises(UndecodableMessage):
         Retry.from_wire(wire)
+
+
+def test_a_timeout_is_retried_unless_it_is_given_up_on() -> None:
+    error = DeadlineExceeded("too slow")
+    assert Retry(2).next_delay(1, error, fraction=0.5) is not None
+    assert Retry(2, give_up_on=(DeadlineExceeded,)).next_delay(1, error, fraction=0.5) is None
+    assert Retry(2, on=(OSError,)).next_delay(1, error, fraction=0.5) is None
