@@ -51,7 +51,8 @@ After the `?`, for every backend:
 NATIVE_WORKERS = """\
 ## With `?workers=native`
 
-What is left when the workers are not started by TaskBridge. A backend that is not listed has no such mode yet.
+What is left when the workers are not started by TaskBridge. Huey needs
+`?workers=native&serializer=pickle`. A backend that is not listed has no such mode yet.
 """
 
 
@@ -72,7 +73,7 @@ def main() -> int:
 def page() -> str:
     urls = dict(found())
     ours = {scheme: record(url) for scheme, url in urls.items()}
-    native = {scheme: record(url, "workers=native") for scheme, url in urls.items()}
+    native = {scheme: native_record(url) for scheme, url in urls.items()}
     native = {scheme: theirs for scheme, theirs in native.items() if theirs != ours[scheme]}
     parts = [HEAD, table(ours, urls), *notes(ours), NATIVE_WORKERS, table(native, {}), QUERIES, *queries()]
     return "\n".join(parts).rstrip("\n") + "\n"
@@ -120,6 +121,13 @@ def place(engine: str, broker: str) -> str:
 def record(url: str, query: str = "") -> Capabilities:
     target = parse_url(f"{url}?{query}" if query else url)
     return open_backend(BackendSettings(target=target, queues=("default",))).capabilities
+
+
+def native_record(url: str) -> Capabilities:
+    try:
+        return record(url, "workers=native")
+    except ConfigurationError:  # its own workers read pickles alone
+        return record(url, "workers=native&serializer=pickle")
 
 
 def table(records: Mapping[str, Capabilities], urls: Mapping[str, str]) -> str:

@@ -11,57 +11,36 @@ import sqlite3
 import sys
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Literal
+from uuid import UUID
 
 from huey.api import Huey, Task
 from huey.signals import SIGNAL_ENQUEUED
 from huey.storage import SqliteStorage
 
 from taskbridge.backend import Backend, WorkerOptions
-from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
 from taskbridge.store import open_store
-from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
-from taskbridge_huey.storage import adopt_huey, open_huey, sqlite_path, store
+from taskbridge.worker import worker_environment
+from taskbridge_huey.record import native_record, record
+from taskbridge_huey.storage import adopt_huey, check_queues, open_huey, sqlite_path, store
 from taskbridge_huey.tasks import register
-from taskbridge_huey.wire import to_native
+from taskbridge_huey.wire import to_native, to_stock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from huey.registry import Message as HueyMessage
+
     from taskbridge.backend import Run
+    from taskbridge.capability import Capabilities
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
     from taskbridge.store import ResultStore
-
-
-def record(*, has_priority: bool, has_processes: bool) -> Capabilities:
-    """What Huey does, and what TaskBridge adds."""
-    return Capabilities(
-        at_least_once=refused(
-            "Huey deletes a task from its storage before it runs it, so a worker's death loses it. Use a backend that "
-            "acknowledges after the run, such as celery+amqp or dramatiq+amqp."
-        ),
-        at_most_once=native("a task is deleted from the storage before it runs"),
-        retry=emulated(Retries, cost="the job goes through Huey's schedule, which is looked at each second"),
-        timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
-        prompt_timeout=(
-            native("an attempt has its process's main thread, where a signal interrupts a blocking call")
-            if has_processes
-            else refused("thread workers: a blocking call is not interrupted. Use ?worker_type=process.")
-        ),
-        expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=native("Huey's schedule, which is looked at each second"),
-        priority=(
-            native("any whole number, larger first")
-            if has_priority
-            else refused("Huey's Redis list has no order but age. Write ?priority=yes for its sorted set.")
-        ),
-        result=emulated(Results, cost="three writes a job to the store"),
-        context=native("a member more of our JSON message"),
-    )
 
 
 class HueyBackend(Backend):
@@ -75,6 +54,9 @@ class HueyBackend(Backend):
         "worker_type": "process or thread",
     }
     wire_names: ClassVar[Literal["name", "module path"]] = "name"
+    native_types: ClassVar[frozenset[type]] = frozenset(
+        {bytes, bytearray, tuple, set, frozenset, date, datetime, time, timedelta, Decimal, UUID}
+    )
     capabilities: Capabilities
 
     def __init__(
@@ -86,12 +68,15 @@ class HueyBackend(Backend):
     ) -> None:
         if (url is None) == (huey is None):
             raise ConfigurationError("HueyBackend needs either a URL or a Huey instance of yours.")
+        if url is not None:
+            check_queues(url, queues)
         self._url = url
         self._queues = tuple(queues) if huey is None else (huey.name,)
         self._instances: dict[str, Huey] = {} if huey is None else {huey.name: adopt_huey(huey)}
         self._label = str(url or f"the Huey instance {self._queues[0]!r}")
         self.worker_type = url.choice("worker_type", ("process", "thread"), "process") if url else "process"
-        self.capabilities = record(has_priority=_has_priority(url, huey), has_processes=self.worker_type == "process")
+        self._has_native_workers = url is not None and url.has_native_workers
+        self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         """Raises `EnqueueError` after at most 5 s for connecting, 5 s for the answer, 5 s for a locked file."""
@@ -102,7 +87,7 @@ class HueyBackend(Backend):
             huey = self.instance(queue_name)
             for message in batch:
                 _announce(huey, message)
-            serialized = [(huey.serializer.serialize(to_native(message)), message.priority) for message in batch]
+            serialized = [(huey.serializer.serialize(self._to_native(message)), message.priority) for message in batch]
             with self._enqueuing():
                 store(huey, serialized)
 
@@ -112,6 +97,11 @@ class HueyBackend(Backend):
             register(self.instance(queue_name), queue_name, tasks, run)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
+        if self._has_native_workers:
+            raise ConfigurationError(
+                f"{self._label} says that its workers are not TaskBridge's. Start them yourself, one for each queue: "
+                f"huey_consumer yourmodule.huey"
+            )
         grace = max(1, int(options.grace.total_seconds()) - 1)
         return [
             Command(
@@ -149,6 +139,20 @@ class HueyBackend(Backend):
             assert self._url is not None
             self._instances[queue_name] = open_huey(self._url, queue_name)
         return self._instances[queue_name]
+
+    def _record(self) -> Capabilities:
+        has_priority = _has_priority(self._url, next(iter(self._instances.values()), None))
+        if not self._has_native_workers:
+            return record(has_priority=has_priority, has_processes=self.worker_type == "process")
+        if self._url is not None and self._url.options.get("serializer") != "pickle":
+            raise ConfigurationError(
+                f"{self._label}: a Huey consumer that TaskBridge does not run reads pickles. Write "
+                f"?workers=native&serializer=pickle."
+            )
+        return native_record(has_priority=has_priority)
+
+    def _to_native(self, message: Message) -> HueyMessage:
+        return to_stock(message) if self._has_native_workers else to_native(message)
 
     def _enqueuing(self) -> AbstractContextManager[None]:
         if self._url is not None and self._url.broker != "sqlite":

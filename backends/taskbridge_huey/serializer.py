@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 from huey.registry import Message as HueyMessage
@@ -15,7 +16,7 @@ from taskbridge.message import HEADER
 from taskbridge_huey.wire import Arguments
 
 _PLAIN_FIELDS = ("id", "name", "retries", "retry_delay", "priority", "kwargs", "retry_backoff")
-_MARK = b"\n" + HEADER.encode() + b":"
+_MARK = f"\n{HEADER}:"
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -40,6 +41,8 @@ class JSONSerializer(Serializer):
             fields = json.loads(data)
             if "value" in fields:
                 return fields["value"]
+            if type(fields["args"]) is not list or type(fields.get("kwargs", {})) is not dict:
+                raise TypeError("a call has a list of arguments and an object of keywords")  # noqa: TRY301 - joins the others
             headers = fields.pop(HEADER, None)
             eta = fields.pop("eta", None)
             return HueyMessage(
@@ -62,15 +65,16 @@ class PickleSerializer(Serializer):
         if isinstance(data, HueyMessage):
             data = data._replace(args=tuple(data.args or ()))
         pickled: bytes = super()._serialize(data)
-        return pickled if headers is None else pickled + _MARK + headers.encode()
+        return pickled if headers is None else pickled + f"{_MARK}{headers}".encode()
 
     def _deserialize(self, data: bytes) -> Any:
-        raw = bytes(data)
+        stream = BytesIO(data)
         try:
-            message = pickle.loads(raw)  # noqa: S301 - asked for by name in the URL, to talk with a legacy system
+            message = pickle.load(stream)  # noqa: S301 - asked for by name in the URL, to talk with a legacy system
+            trailer = stream.read().decode()
         except Exception as error:
-            raise UndecodableMessage(f"This is no pickled Huey message: {raw[:80]!r}") from error
+            raise UndecodableMessage(f"This is no pickled Huey message: {bytes(data)[:80]!r}") from error
         if not isinstance(message, HueyMessage):
             return message
-        _, mark, headers = raw.rpartition(_MARK)
-        return message._replace(args=Arguments(message.args or (), headers.decode() if mark else None))
+        headers = trailer.removeprefix(_MARK) if trailer.startswith(_MARK) else None
+        return message._replace(args=Arguments(message.args or (), headers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import struct
 import time
@@ -51,6 +52,28 @@ def open_huey(url: BackendURL, queue_name: str, /) -> Huey:
         raise BrokerUnavailable(f"{url}: the file cannot be opened: {error}", maybe_accepted=False) from error
     forget_connection_after_fork(huey.storage)
     return huey
+
+
+def check_queues(url: BackendURL, queues: Sequence[str], /) -> None:
+    """Refuse two queues that are one to Huey, which drops all but letters, digits and underscores on Redis.
+
+    Raises:
+        ConfigurationError: it names both.
+    """
+    if url.broker == "sqlite":
+        return
+    names: dict[str, str] = {}
+    for queue_name in queues:
+        kept = re.sub("[^A-Za-z0-9_]", "", queue_name)
+        if not kept:
+            raise ConfigurationError(
+                f"{url}: Huey drops every character of the queue name {queue_name!r}. Use letters."
+            )
+        if names.setdefault(kept, queue_name) != queue_name:
+            raise ConfigurationError(
+                f"{url}: the queues {names[kept]!r} and {queue_name!r} are one to Huey, which calls both {kept!r} on "
+                f"Redis. Rename one of them."
+            )
 
 
 def adopt_huey(huey: Huey, /) -> Huey:

@@ -45,6 +45,22 @@ def to_native(message: Message, /) -> HueyMessage:
     )
 
 
+def to_stock(message: Message, /) -> HueyMessage:
+    """The job for a consumer that TaskBridge does not run: without headers, and retried as the worker's own task says.
+
+    Huey computes an expiry again whenever a task leaves its schedule; an aware datetime stays what it was.
+    """
+    expires = message.headers.expires.astimezone(UTC) if message.headers and message.headers.expires else None
+    return to_native(message)._replace(
+        args=tuple(message.args),
+        retries=None,
+        retry_delay=None,
+        retry_backoff=None,
+        expires=expires,
+        expires_resolved=expires and expires.replace(tzinfo=None),
+    )
+
+
 def from_native(native: HueyMessage, queue_name: str, /) -> Message:
     """The job in a native message.
 
@@ -54,7 +70,7 @@ def from_native(native: HueyMessage, queue_name: str, /) -> Message:
     headers = getattr(native.args, "headers", None)
     try:
         decoded = decode_headers(headers) if headers is not None else None
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise UndecodableMessage(f"The headers of the Huey task {native.id} cannot be read: {error}") from error
     return Message(
         id=native.id,

@@ -26,6 +26,8 @@ def is_carried(value: Any, types: AbstractSet[type], /) -> bool:
     """True if it consists of JSON's own types and these."""
     if isinstance(value, list):
         return type(value) is list and all(is_carried(item, types) for item in value)
+    if isinstance(value, tuple | set | frozenset):
+        return type(value) in types and all(is_carried(item, types) for item in value)
     if isinstance(value, dict):
         return type(value) is dict and all(type(key) is str and is_carried(value[key], types) for key in value)
     return value is None or type(value) in (bool, int, float, str) or type(value) in types

@@ -1,0 +1,67 @@
+"""The tasks of these tests. Each writes down what it was given, as the legacy shop's tasks do."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from taskbridge import Context, Retry, task
+
+
+def write(**what: object) -> None:
+    with Path(os.environ["SHOP_LEDGER"]).open("a", encoding="utf-8") as ledger:
+        ledger.write(json.dumps(what) + "\n")
+
+
+@task(native={"huey": {"name": "shop.receipt"}})
+def receipt(number: int, *, name: str) -> str:
+    write(job="receipt", number=number, name=name, at=time.time())
+    return f"receipt {number}"
+
+
+@task(native={"huey": {"name": "shop.parcel"}})
+def parcel(pair: tuple[int, set[int]], amount: Decimal, when: datetime) -> None:
+    write(job="parcel", given=repr((pair, amount, when)))
+
+
+@task(native={"huey": {"name": "shop.flaky"}})
+def flaky() -> None:
+    write(job="flaky")
+    raise ValueError("no data")
+
+
+@task
+def counted(counts: dict[int, str]) -> None:
+    """Take keys that JSON has no type for."""
+
+
+@task(takes_context=True)
+def traced(context: Context) -> None:
+    write(job="traced", id=context.id)
+
+
+@task(retry=Retry(3, delay=timedelta(seconds=0.1)))
+def retried() -> None:
+    """Ask for what a stock consumer has not."""
+
+
+@task(timeout=timedelta(seconds=2))
+def limited() -> None:
+    """Ask for what a stock consumer has not."""
+
+
+@task(result=True)
+def kept() -> int:
+    """Ask for what a stock consumer has not."""
+    return 1
+
+
+@task
+def where(queue: str) -> None:
+    is_main = threading.current_thread() is threading.main_thread()
+    write(job="where", queue=queue, pid=os.getpid(), is_main=is_main)
