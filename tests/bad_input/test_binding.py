@@ -102,11 +102,11 @@ def test_a_naive_datetime_is_refused(option: str) -> None:
 
 def test_two_tasks_of_one_wire_name_are_refused() -> None:
     taskbridge.configure("memory://")
-    task(name="bad_input.first", native={"memory": {"name": "receipt"}})(lender)
-    task(name="bad_input.second", native={"memory": {"name": "receipt"}})(lender)
+    task(name="bad_input.first", native={"memory": {"name": "clash"}})(lender)
+    task(name="bad_input.second", native={"memory": {"name": "clash"}})(lender)
     from taskbridge.registry import registry
 
-    with pytest.raises(InvalidTask, match=r"bad_input\.first.*bad_input\.second.*'receipt'.*native"):
+    with pytest.raises(InvalidTask, match=r"bad_input\.first.*bad_input\.second.*'clash'.*native"):
         registry.by_wire_name(router.backend())
 
 

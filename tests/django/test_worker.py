@@ -99,7 +99,7 @@ def test_rows_that_nobody_can_run_fail_and_the_worker_goes_on(project: Project) 
         "UndecodableMessage",
         "ModuleNotFoundError",
         "SuspiciousOperation",
-        "SystemExit",
+        "TaskExited",
         "",
     ]
     assert project.written("note") == [{"job": "note", "value": "last"}]

@@ -37,6 +37,8 @@ def test_a_durable_message_survives_a_kill_and_a_restart(node: RabbitMQServer) -
         channel.confirm_delivery()
         channel.queue_declare("kept", durable=True)
         channel.basic_publish("", "kept", b"value", persistent)
+    # A confirm covers the message; the queue's own declaration waits in a buffer of the node's, for up to a second.
+    node.evaluate("mnesia:sync_log().")
     before = node.process.tree()
     node.kill()
     assert not any(psutil.pid_exists(process.pid) for process in before)
