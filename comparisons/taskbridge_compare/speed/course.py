@@ -35,7 +35,7 @@ class Sizes:
     anchored: int
 
 
-DEFAULT = Sizes(single_rounds=9, bulk_rounds=2, drained=200, latency=40, wakes=2, anchored=300)
+DEFAULT = Sizes(single_rounds=9, bulk_rounds=2, drained=120, latency=40, wakes=2, anchored=300)
 FULL = Sizes(single_rounds=21, bulk_rounds=7, drained=2000, latency=600, wakes=10, anchored=2000)
 
 
@@ -54,8 +54,17 @@ class SpeedCourse:
     def run(self) -> None:
         """Measure all of it; what fails is told as a number that says why."""
         self._enqueue()
-        for driver in self.drivers:
-            self._work(driver)
+        stations: list[Station] = []
+        try:
+            for driver in self.drivers:
+                self._work(driver, stations)
+            for station in stations:
+                station.thaw()
+            for number in worker.idle_wake(stations, times=self.sizes.wakes, seed=_SEED) if self.sizes.wakes else ():
+                self.tell(number)
+        finally:
+            for station in stations:
+                station.close()
 
     def _station(self, driver: Driver, name: str) -> Station:
         return Station(
@@ -103,13 +112,14 @@ class SpeedCourse:
     def _failed(self, driver: Driver, case: str, title: str, error: Exception) -> None:
         self.tell(unmeasured(driver.backend, driver.profile, case, title, str(error), text="failed"))
 
-    def _work(self, driver: Driver) -> None:
+    def _work(self, driver: Driver, frozen: list[Station]) -> None:
+        """A worker's numbers but its idle wake, for which its station joins the `frozen` ones."""
         left = {"drain": worker.DRAIN_TITLE, "startup": "start to first task", "memory": "memory (PSS)"}
         left["commands"] = worker.COMMANDS_TITLE
         if self.sizes.latency:
             left["latency"] = "latency p50 / p95 / p99"
         if self.sizes.wakes:
-            left["idle_wake"] = "idle wake"
+            left["idle_wake"] = worker.WAKE_TITLE
         station: Station | None = None
         try:
             station = self._station(driver, "worker")
@@ -118,13 +128,13 @@ class SpeedCourse:
             if self.sizes.latency:
                 number = worker.latency(station, rate=_LATENCY_RATE, count=self.sizes.latency, seed=_SEED)
                 self._told(number, left)
-            if self.sizes.wakes:
-                self._told(worker.idle_wake(station, times=self.sizes.wakes, seed=_SEED), left)
+            station.freeze()
+            frozen.append(station)
         except (StationError, Refused, NotSeen, OSError, ValueError) as error:
             for case, title in left.items():
                 self._failed(driver, case, title, error)
         finally:
-            if station is not None:
+            if station is not None and station not in frozen:
                 station.close()
 
     def _told(self, number: Number, left: dict[str, str]) -> None:

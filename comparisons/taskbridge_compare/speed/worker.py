@@ -13,9 +13,10 @@ import psutil
 from taskbridge_compare.speed import counting, enqueue
 from taskbridge_compare.speed.number import Number, unmeasured
 from taskbridge_compare.speed.statistics import percentile
+from taskbridge_compare.station import StationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from taskbridge_compare.ledger import Event
     from taskbridge_compare.station import Station
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _DRAIN_SECONDS = 60.0
 DRAIN_TITLE = "drain of no-ops"
 COMMANDS_TITLE = "broker commands a job"
+WAKE_TITLE = "idle wake"
 
 
 def drain(station: Station, count: int) -> Iterator[Number]:
@@ -153,27 +155,44 @@ def latency(station: Station, *, rate: float, count: int, seed: int) -> Number:
     )
 
 
-def idle_wake(station: Station, *, times: int, seed: int) -> Number:
-    """One job after seconds of nothing, at jittered times, so that no poll is met by rhythm."""
+def idle_wake(stations: Sequence[Station], *, times: int, seed: int) -> Iterator[Number]:
+    """One job after seconds of nothing, at jittered times, so that no poll is met by rhythm; the stations in turns."""
     chance = random.Random(seed)  # noqa: S311 - jitter
-    task = station.workload.of_role("short")
-    samples = []
+    samples: dict[str, list[float]] = {station.driver.profile: [] for station in stations}
     for _ in range(times):
-        station.ledger.pause(2.0 + chance.random())
-        key = station.key("speed.wake")
-        job = {"key": key, "arguments": dict(task.arguments)}
+        for number, station in enumerate(stations):
+            # The later ones have been idle since the round before, like the first.
+            station.ledger.pause((0.0 if number else 2.0) + chance.random())
+            samples[station.driver.profile] += _wake(station)
+    for station in stations:
+        yield _woken(station, samples[station.driver.profile])
+
+
+def _wake(station: Station) -> list[float]:
+    task = station.workload.of_role("short")
+    key = station.key("speed.wake")
+    job = {"key": key, "arguments": dict(task.arguments)}
+    try:
         station.check(station.request({"verb": "schedule", "task": task.name, "job": job, "offsets": [0.0]}))
-        samples += _waits(station, key, 1)
+    except StationError:  # no sample is what says so
+        return []
+    return _waits(station, key, 1)
+
+
+def _woken(station: Station, samples: list[float]) -> Number:
+    backend, profile = station.driver.backend, station.driver.profile
+    if not samples:
+        return unmeasured(backend, profile, "idle_wake", WAKE_TITLE, "no job was ever run", text="failed")
     middle = statistics.median(samples) * 1e3
     return Number(
-        backend=station.driver.backend,
-        profile=station.driver.profile,
+        backend=backend,
+        profile=profile,
         case="idle_wake",
-        title="idle wake",
+        title=WAKE_TITLE,
         value=middle,
         unit="ms",
         text=f"{middle:.0f} ms",
-        detail=f"median of {times} single jobs, each after 2 to 3 s of nothing; largest {max(samples) * 1e3:.0f} ms",
+        detail=f"median of {len(samples)} jobs, each after 2 to 4 s of nothing; largest {max(samples) * 1e3:.0f} ms",
         samples=samples,
     )
 
