@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _SINGLES = enqueue.Size(case="enqueue_1", title="enqueue, a job", count=10, rounds=5, bulk=False)
 _COUNTED = 10
 _DRAIN_SECONDS = 20.0
+# A slow engine on a busy machine gives its rate from fewer jobs, so that the others have their turn.
+_PATIENCE_SECONDS = 4.0
+_ENOUGH = 40
 
 
 def measure_kept(stations: Sequence[Station], servers: Servers, tell: Callable[[Number], None]) -> None:
@@ -62,17 +65,24 @@ def _count(station: Station) -> dict[str, int] | None:
 def _drain(station: Station, sent: dict[str, int] | None, tell: Callable[[Number], None]) -> None:
     before = counting.commands(station.driver.broker, station.url)
     ends: list[float] = []
-    until = time.monotonic() + _DRAIN_SECONDS
+    begin = time.monotonic()
     waiting = station.sent
-    while len(ends) < waiting and time.monotonic() < until:
+    while len(ends) < waiting and time.monotonic() < begin + _DRAIN_SECONDS:
+        if len(ends) >= _ENOUGH and time.monotonic() > begin + _PATIENCE_SECONDS:
+            break
         station.ledger.pause(0.05)
         ends = [event.at for event in station.ledger.events() if (event.kind, event.key) == ("end", enqueue.KEY)]
     after = counting.commands(station.driver.broker, station.url)
-    if len(ends) < waiting:
+    if len(ends) < min(waiting, _ENOUGH):
         why = f"{len(ends)} of {waiting} jobs were run in {_DRAIN_SECONDS:g} s"
         driver = station.driver
         tell(unmeasured(driver.backend, driver.profile, "drain", worker.DRAIN_TITLE, why, text="failed"))
     else:
         tell(worker.rate(station, ends))
     worked = None if before is None or after is None else counting.difference(before, after)
-    tell(worker.commands(station, sent, _COUNTED, worked, waiting))
+    if worked is not None and len(ends) < waiting:  # what was half done is in the count
+        why = f"{len(ends)} of {waiting} jobs were run in {_PATIENCE_SECONDS:g} s"
+        driver = station.driver
+        tell(unmeasured(driver.backend, driver.profile, "commands", worker.COMMANDS_TITLE, why, text="not drained"))
+    else:
+        tell(worker.commands(station, sent, _COUNTED, worked, waiting))
