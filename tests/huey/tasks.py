@@ -6,6 +6,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,18 @@ def parcel(pair: tuple[int, set[int]], amount: Decimal, when: datetime) -> None:
 def flaky() -> None:
     write(job="flaky")
     raise ValueError("no data")
+
+
+@dataclass
+class Line:
+    """What no stock consumer knows."""
+
+    price: int
+
+
+@task
+def billed(lines: tuple[Line, ...]) -> None:
+    """Take a tuple of what no stock consumer knows."""
 
 
 @task
@@ -64,4 +77,16 @@ def kept() -> int:
 @task
 def where(queue: str) -> None:
     is_main = threading.current_thread() is threading.main_thread()
-    write(job="where", queue=queue, pid=os.getpid(), is_main=is_main)
+    write(job="where", queue=queue, pid=os.getpid(), parent=os.getppid(), is_main=is_main)
+
+
+@task
+def held() -> None:
+    write(job="held")
+    time.sleep(30)
+
+
+@task(takes_context=True, retry=Retry(2, delay=timedelta(seconds=0.3), jitter=False))
+def counting(context: Context) -> None:
+    write(job="counting", attempt=context.attempt, id=context.id, tenant=context.metadata["tenant"], at=time.time())
+    raise ConnectionError(f"attempt {context.attempt}")

@@ -79,7 +79,20 @@ def test_what_we_enqueue_for_native_workers_runs_on_a_stock_consumer(shop: Shop)
     assert started.keys() == {46, 47}
     assert started[46] >= later.timestamp()
     assert [entry["given"] for entry in shop.written("parcel")] == [repr(PARCEL)] * 2
-    assert consumer.output().count("expired, not executing") == 2
+    shop.until(lambda: consumer.output().count("expired, not executing") == 2, consumer)
+    assert len(shop.written("receipt")) == 2
+
+
+def test_a_stock_consumer_runs_the_larger_priority_first_or_it_is_refused(shop: Shop) -> None:
+    backend = shop.configure(NATIVE)
+    if backend.capabilities.priority.is_refused:
+        with pytest.raises(UnsupportedFeature, match=r"priority of .*\?priority=yes"):
+            tasks.receipt.using(priority=1).enqueue(1, name="refused")
+        return
+    for priority in (-100, 0, 100, 5):
+        tasks.receipt.using(priority=priority).enqueue(priority, name="by priority")
+    shop.until(lambda: len(shop.written("receipt")) == 4, shop.consumer())
+    assert [entry["number"] for entry in shop.written("receipt")] == [100, 5, 0, -100]
 
 
 def test_our_metadata_does_no_harm_on_a_stock_consumer(shop: Shop) -> None:
@@ -102,6 +115,8 @@ def test_what_a_native_worker_cannot_do_is_refused(shop: Shop) -> None:
         tasks.flaky.using(delivery="at_least_once").enqueue()
     with pytest.raises(InvalidArguments, match=r"argument 0 .* dict, and the workers"):
         tasks.counted.enqueue({1: "a"})
+    with pytest.raises(InvalidArguments, match=r"argument 0 .* tuple, and the workers"):
+        tasks.billed.enqueue((tasks.Line(1),))
     with pytest.raises(ConfigurationError, match="Start them yourself"):
         shop.worker()
 
