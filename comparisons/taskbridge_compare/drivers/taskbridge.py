@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskbridge_compare.drivers.driver import Application, Broker, Driver, Profile
+from taskbridge_compare.drivers.beside_native import BesideNative
+from taskbridge_compare.drivers.driver import Application, Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from taskbridge_compare.workload import Workload, WorkloadTask
 
 _HEAD = """\
@@ -85,32 +84,12 @@ def worker(concurrency: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskBridge:
+class TaskBridge(BesideNative[Driver]):
     """The same row as `native`, through TaskBridge: `taskbridge worker`, and a URL in the environment."""
 
-    native: Driver
-    engine: str
     url_options: str = ""
     threads: int = 1
     """The engine's own default of threads in one process, where a number of slots is not asked for."""
-    profile: Profile = "taskbridge"
-    no_time_limit: str = ""
-
-    @property
-    def backend(self) -> str:
-        return self.native.backend
-
-    @property
-    def broker(self) -> Broker:
-        return self.native.broker
-
-    @property
-    def bounds(self) -> Mapping[str, str]:
-        return self.native.bounds
-
-    @property
-    def distributions(self) -> tuple[str, ...]:
-        return ("taskbridge", *self.native.distributions)
 
     @property
     def durability(self) -> str:

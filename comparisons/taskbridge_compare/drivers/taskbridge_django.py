@@ -5,44 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskbridge_compare.drivers.driver import Application, Broker, Profile
+from taskbridge_compare.drivers.beside_native import BesideNative
+from taskbridge_compare.drivers.driver import Application
+from taskbridge_compare.drivers.native_django import NativeDjango
 from taskbridge_compare.drivers.taskbridge import tasks, worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from taskbridge_compare.drivers.native_django import NativeDjango
     from taskbridge_compare.workload import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskBridgeDjango:
+class TaskBridgeDjango(BesideNative[NativeDjango]):
     """The settings of the native project, and a URL that names its alias."""
-
-    native: NativeDjango
-    engine: str
-    profile: Profile = "taskbridge"
-    no_time_limit: str = ""
-
-    @property
-    def backend(self) -> str:
-        return self.native.backend
-
-    @property
-    def broker(self) -> Broker:
-        return self.native.broker
-
-    @property
-    def bounds(self) -> Mapping[str, str]:
-        return self.native.bounds
-
-    @property
-    def distributions(self) -> tuple[str, ...]:
-        return ("taskbridge", *self.native.distributions)
-
-    @property
-    def durability(self) -> str:
-        return self.native.durability
 
     def application(self, workload: Workload, url: str, *, slots: int | None) -> Application:
         native = self.native.application(workload, url, slots=slots)

@@ -1,0 +1,45 @@
+"""What a row of TaskBridge's profile has in common with the native row beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from taskbridge_compare.drivers.driver import Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskbridge_compare.drivers.driver import Broker, Profile
+
+N = TypeVar("N", bound=Driver)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BesideNative(Generic[N]):
+    """The same backend, broker and documented bounds as `native`."""
+
+    native: N
+    engine: str
+    profile: Profile = "taskbridge"
+    no_time_limit: str = ""
+
+    @property
+    def backend(self) -> str:
+        return self.native.backend
+
+    @property
+    def broker(self) -> Broker:
+        return self.native.broker
+
+    @property
+    def bounds(self) -> Mapping[str, str]:
+        return self.native.bounds
+
+    @property
+    def distributions(self) -> tuple[str, ...]:
+        return ("taskbridge", *self.native.distributions)
+
+    @property
+    def durability(self) -> str:
+        return self.native.durability
