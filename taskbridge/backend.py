@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskbridge.capability import Capabilities
-    from taskbridge.message import Message, Outcome
+    from taskbridge.message import Message, Outcome, Parked
     from taskbridge.process import Command
     from taskbridge.registry import Registry
     from taskbridge.store import ResultStore
@@ -19,8 +19,20 @@ if TYPE_CHECKING:
 class Run(Protocol):
     """The core's one entry point in a worker. The adapter calls it for each delivery and settles what it returns."""
 
-    def __call__(self, message: Message, /, *, attempt: int) -> Outcome:
-        """Run one attempt; `attempt` counts from 1. Never raises an `Exception`."""
+    def __call__(self, message: Message, /, *, attempt: int, crashes: int = 0) -> Outcome:
+        """Run one attempt; `attempt` counts from 1. Never raises an `Exception`.
+
+        `crashes` counts the executions of this job that began and ended with the death of their worker. Whoever
+        recovers a job, or receives it redelivered, counts: a job that was delivered once costs nothing.
+        """
+        ...
+
+    def park(self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception) -> bool:
+        """Keep what cannot become a `Message`, or has no task here, as a dead letter in the store.
+
+        True: it is kept, and the adapter may acknowledge. False: there is no store or it did not answer, so the
+        adapter must keep it on the broker.
+        """
         ...
 
     def start(self) -> None:

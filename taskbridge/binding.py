@@ -110,6 +110,7 @@ class Binding(Generic[R]):
             timeout=timeout,
             retry=retry,
             result=options.result,
+            at_most_once=options.delivery == "at_most_once",
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
         )
         return Message(

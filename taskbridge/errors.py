@@ -47,6 +47,10 @@ class UnknownTask(TaskBridgeError):
     """A job names a task that this worker has not registered."""
 
 
+class CrashedOut(TaskBridgeError):
+    """A job was not run again, because its worker died too often while it ran."""
+
+
 class EnqueueError(TaskBridgeError):
     """A job was not confirmed by the broker."""
 

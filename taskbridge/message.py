@@ -29,6 +29,7 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     retry: dict[str, Any] | None = None
     """As `timeout`: one call's own policy."""
     result: bool = False
+    at_most_once: bool = False
     metadata: dict[str, Any] = {}
 
 
@@ -66,6 +67,13 @@ class Message(msgspec.Struct, gc=False):
     """The task's options for this engine alone."""
 
 
+Parked = Literal["undecodable", "unknown task"]
+"""Why a native message cannot be given to a task at all."""
+
+Reason = Literal["exhausted", "crashed out", "at most once", "wrong signature"] | Parked
+"""Why no further attempt follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The task returned."""
@@ -88,7 +96,7 @@ class Dead:
 
     error: Exception
     """What the engine is told."""
-    reason: Literal["exhausted", "unknown task", "undecodable"]
+    reason: Reason
     cause: BaseException | None = None
     """What ended the last attempt, where that is no `Exception`."""
 

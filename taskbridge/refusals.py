@@ -85,8 +85,19 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
                 f"{what} of the task {task!r} would be emulated on {label} ({support.note}), and strict=yes "
                 f"refuses that."
             )
+    if options.timeout is not None:
+        check_timeout(options.timeout, record.timeout, label, task)
     if isinstance(options.run_after, timedelta):
         check_ceiling(options.run_after, record.run_after, label, task)
+
+
+def check_timeout(timeout: timedelta, support: Support, label: str, task: str) -> None:
+    """Refuse a limit that is longer than the broker lets a worker hold a job: it would be run twice."""
+    if support.ceiling is not None and timeout > support.ceiling:
+        raise UnsupportedFeature(
+            f"timeout={timeout} of the task {task!r} is above what {label} lets a worker hold a job, "
+            f"{support.ceiling}: {support.note}"
+        )
 
 
 def check_ceiling(delay: timedelta, support: Support, label: str, task: str) -> None:

@@ -32,8 +32,16 @@ class BackendSettings:
     @property
     def result_ttl(self) -> timedelta:
         """How long a result is kept after its job has ended."""
-        url = self.target if isinstance(self.target, BackendURL) else BackendURL(engine="", broker="")
-        return url.result_ttl
+        return self._url.result_ttl
+
+    @property
+    def crash_budget(self) -> int:
+        """How often a job whose worker died is run again."""
+        return self._url.crash_budget
+
+    @property
+    def _url(self) -> BackendURL:
+        return self.target if isinstance(self.target, BackendURL) else BackendURL(engine="", broker="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,11 +19,13 @@ CORE_OPTIONS = {
     "strict": "yes: refuse what TaskBridge would have to emulate",
     "workers": "native: the workers are not run by TaskBridge",
     "result_ttl": "seconds that a result is kept after its job has ended; a day by default",
+    "crash_budget": "how often a job whose worker died is run again before it is a dead letter; 3 by default",
     "size_limit": "largest arguments of one job, in bytes of JSON",
 }
 """Query keys that the core reads, for every backend."""
 
 DEFAULT_RESULT_TTL_SECONDS = 24 * 60 * 60
+DEFAULT_CRASH_BUDGET = 3
 DEFAULT_SIZE_LIMIT = 4 * 1024 * 1024
 
 
@@ -60,6 +62,10 @@ class BackendURL:
     @property
     def size_limit(self) -> int:
         return self.number("size_limit", DEFAULT_SIZE_LIMIT)
+
+    @property
+    def crash_budget(self) -> int:
+        return self.number("crash_budget", DEFAULT_CRASH_BUDGET)
 
     @property
     def result_ttl(self) -> timedelta:

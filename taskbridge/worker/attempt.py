@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.context import Context
+from taskbridge.settings.url import DEFAULT_CRASH_BUDGET
 from taskbridge.store.record import DEFAULT_TTL
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Attempt:
     number: int
     """Counts from 1."""
     timeout: timedelta | None
+    crashes: int = 0
+    """Executions of this job that ended with the death of their worker."""
     deadline: datetime | None = None
     """Aware; set when the limit begins to run."""
 
@@ -53,6 +56,8 @@ class Environment:
     open_store: Callable[[], ResultStore | None]
     result_ttl: timedelta = DEFAULT_TTL
     """How long a result is kept after its job has ended."""
+    crash_budget: int = DEFAULT_CRASH_BUDGET
+    """How often a job whose worker died is run again."""
 
 
 class Middleware(Protocol):

@@ -49,6 +49,7 @@ def boot(alias: str | None = None) -> Booted:
         registry=registry,
         open_store=lambda: router.store(alias),
         result_ttl=router.backend_settings(alias).result_ttl,
+        crash_budget=router.backend_settings(alias).crash_budget,
     )
     backend.serve(registry, Runner(backend, environment))
     queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues

@@ -35,7 +35,7 @@ class Failure:
             return proceed(attempt)
         except UndecodableMessage as error:
             logger.error("The job's arguments cannot be read: %s", error)  # noqa: TRY400 - the traceback would be ours
-            return Dead(error, "undecodable", error)
+            return Dead(error, "wrong signature", error)
         except Exception as error:
             hide_own_frames(error)
             logger.warning("Attempt %d failed.", attempt.number, exc_info=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from taskbridge.worker.around_hooks import AroundHooks
 from taskbridge.worker.attempt import Attempt, Environment, Middleware
 from taskbridge.worker.call import Call
 from taskbridge.worker.connections import Connections
+from taskbridge.worker.crash_budget import CrashBudget
 from taskbridge.worker.deadline import Deadline
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from taskbridge.backend import Backend
+    from taskbridge.message import Parked
     from taskbridge.task import Task
+
+logger = logging.getLogger("taskbridge.attempt")
 
 ORDER: tuple[type[Middleware], ...] = (
     Logs,
@@ -32,6 +37,7 @@ ORDER: tuple[type[Middleware], ...] = (
     Results,
     Expiry,
     FinalFailure,
+    CrashBudget,
     Retries,
     Failure,
     Deadline,
@@ -40,7 +46,7 @@ ORDER: tuple[type[Middleware], ...] = (
 )
 """Outermost first."""
 
-ALWAYS = frozenset({Logs, Connections, FinalFailure, Failure, AroundHooks, Call})
+ALWAYS = frozenset({Logs, Connections, FinalFailure, CrashBudget, Failure, AroundHooks, Call})
 """What no engine does for us. The others are wired in by the backend's record."""
 
 _NO_HEADERS = Headers()
@@ -61,8 +67,8 @@ class Runner:
             if middleware in wanted:
                 self._chain = partial(_around, middleware(environment).around, self._chain)
 
-    def __call__(self, message: Message, /, *, attempt: int) -> Outcome:
-        """Run one attempt; `attempt` counts from 1."""
+    def __call__(self, message: Message, /, *, attempt: int, crashes: int = 0) -> Outcome:
+        """Run one attempt; `attempt` counts from 1, `crashes` the earlier executions that killed their worker."""
         task = self._tasks.get(message.task)
         if task is None:
             return Dead(
@@ -71,7 +77,12 @@ class Runner:
             )
         headers = message.headers or _NO_HEADERS
         timeout = task.options.timeout if headers.timeout is None else _limit(headers.timeout)
-        return self._chain(Attempt(message, headers, task, attempt, timeout))
+        return self._chain(Attempt(message, headers, task, attempt, timeout, crashes))
+
+    def park(self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception) -> bool:
+        """Keep what no task here can be given; False if the adapter must keep it on the broker."""
+        logger.error("A message of %d bytes on the queue %s is %s: %s", len(payload), queue_name, reason, error)
+        return False
 
     def start(self) -> None:
         """Run the start hooks in this process."""
