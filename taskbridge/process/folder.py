@@ -22,9 +22,12 @@ rm -rf -- "$1"
 class GuardedFolder:
     """A new folder that only its owner can enter, removed by `remove()`, or by a tiny watching shell when we die."""
 
-    def __init__(self, *, prefix: str, before_removal: str = "") -> None:
-        """`before_removal` is shell, with the folder in $1, that releases what the files in it name."""
-        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+    def __init__(self, *, prefix: str, before_removal: str = "", below: Path | None = None) -> None:
+        """`before_removal` is shell, with the folder in $1, that releases what the files in it name.
+
+        `below` is the folder in which it is made: the usual one for temporary files, if None.
+        """
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=below))
         self._guard = subprocess.Popen(
             ["/bin/sh", "-c", _GUARD % before_removal, "taskbridge-folder", str(self.path)],
             stdin=subprocess.PIPE,

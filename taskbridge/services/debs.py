@@ -30,6 +30,13 @@ logger = logging.getLogger(__name__)
 
 _SECONDS = 600
 _ERLANG = "usr/lib/erlang"
+_STATUS = Path("/var/lib/dpkg/status")
+_FAMILIES: Mapping[Kind, tuple[str, ...]] = {
+    "redis": ("redis",),
+    "rabbitmq": ("rabbitmq", "erlang"),
+    "postgres": ("postgresql",),
+}
+"""How the names of the packages begin that hold a kind's own programs."""
 _WHERE: Mapping[Kind, Mapping[str, str]] = {
     "redis": {"redis-server": "usr/bin/redis-server"},
     "rabbitmq": {
@@ -86,7 +93,10 @@ def fetch(kind: Kind, *, folder: Path | None = None, apt_options: Sequence[str] 
 
 
 def _missing_packages(kind: Kind, work: Path, apt_options: Sequence[str]) -> tuple[list[str], list[str]]:
-    """`name=version` of each, and the options that made apt know them: where its lists are missing, with own lists."""
+    """`name=version` of each, and the options that made apt know them: where its lists are missing, with own lists.
+
+    Where apt says that all are installed, and their programs are out of our reach all the same, they are fetched too.
+    """
     simulation = ["--simulate", "install", "--no-install-recommends", PACKAGES[kind]]
     options = list(apt_options)
     try:
@@ -97,15 +107,25 @@ def _missing_packages(kind: Kind, work: Path, apt_options: Sequence[str]) -> tup
         options += ["-o", f"Dir::State::Lists={work / 'lists'}", "-o", f"Dir::Cache={work / 'cache'}"]
         _run(["apt-get", *options, "update"], kind, cwd=work)
         answer = _run(["apt-get", *options, *simulation], kind, cwd=work)
-    packages = [
+    if not (packages := _to_install(answer)):
+        options += ["-o", f"Dir::State::status={_status_without(kind, work)}"]
+        packages = _to_install(_run(["apt-get", *options, *simulation], kind, cwd=work))
+    return packages, options
+
+
+def _to_install(answer: str) -> list[str]:
+    return [
         f"{match[1]}={match[2]}" for match in re.finditer(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", answer, re.MULTILINE)
     ]
-    if not packages:
-        raise ServiceUnavailable(
-            f"no {kind} server: apt says that {PACKAGES[kind]} is installed, but programs of it are missing: "
-            f"run `apt-get install --reinstall {PACKAGES[kind]}` (as root)"
-        )
-    return packages, options
+
+
+def _status_without(kind: Kind, work: Path) -> Path:
+    """dpkg's list of what is installed, without what holds this kind's programs."""
+    own = tuple(f"Package: {beginning}" for beginning in _FAMILIES[kind])
+    kept = [record for record in _STATUS.read_text().split("\n\n") if not record.startswith(own)]
+    status = work / "status"
+    status.write_text("\n\n".join(kept))
+    return status
 
 
 def _run(argv: Sequence[str], kind: Kind, *, cwd: Path) -> str:

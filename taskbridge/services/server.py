@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
 
 from taskbridge.errors import ConfigurationError, ProcessFailed
@@ -11,7 +13,6 @@ from taskbridge.process import Command, GuardedFolder, Identity, Process, free_p
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from pathlib import Path
 
     from taskbridge.services.installation import Installation
 
@@ -19,6 +20,7 @@ Kind = Literal["redis", "rabbitmq", "postgres"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _PORT_ATTEMPTS = 3
+_SHARED_FOLDERS = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - a folder of our own is made there, closed to others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,9 @@ class PrivateServer(Server):
         self.origin = installation.origin
         self.version = "unknown"
         self._process: Process | None = None
-        self._folder = GuardedFolder(prefix=f"taskbridge-{self.kind}-", before_removal=self.before_removal)
+        self._folder = GuardedFolder(
+            prefix=f"taskbridge-{self.kind}-", before_removal=self.before_removal, below=self._reachable_folder()
+        )
         self.directory: Path = self._folder.path
         try:
             self._start_on_a_free_port()
@@ -110,6 +114,13 @@ class PrivateServer(Server):
         except BaseException:
             self.stop()
             raise
+
+    def _reachable_folder(self) -> Path | None:
+        """Where another user than ours may enter, if the server is to be one; None: the usual folder will do."""
+        identity = self.identity()
+        if identity is None or identity.may_enter(Path(tempfile.gettempdir())):
+            return None
+        return next((folder for folder in _SHARED_FOLDERS if folder.is_dir() and identity.may_enter(folder)), None)
 
     def _start_on_a_free_port(self) -> None:
         for attempt in range(1, _PORT_ATTEMPTS + 1):

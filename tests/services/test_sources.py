@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -80,6 +81,31 @@ def test_a_wheel_that_the_other_user_cannot_enter_is_copied(tmp_path: Path) -> N
     with PostgresServer(hidden, Options()) as server:
         assert server.pid is not None
         assert server.directory in Path(psutil.Process(server.pid).exe()).parents
+
+
+@pytest.mark.skipif(not ROOT, reason="only root gives PostgreSQL another user")
+def test_a_temporary_folder_that_the_other_user_cannot_enter_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    monkeypatch.setattr(tempfile, "tempdir", str(closed))
+    with services.start_private("postgres") as server:
+        assert server.pid is not None
+        assert server.directory is not None
+        assert not server.directory.is_relative_to(closed)
+
+
+def test_programs_out_of_reach_are_fetched_although_apt_has_them_installed(tmp_path: Path) -> None:
+    if not debs.possible() or not system.find("redis"):
+        pytest.skip("this machine has no Redis from apt")
+    try:
+        fetched = debs.fetch("redis", folder=tmp_path)
+    except ServiceUnavailable as failure:
+        pytest.skip(f"no package archive can be reached: {failure}")
+    with RedisServer(fetched, Options()) as server:
+        assert server.pid is not None
+        assert Path(psutil.Process(server.pid).exe()).is_relative_to(tmp_path)
 
 
 def status_without(tmp_path: Path, *prefixes: str) -> list[str]:
