@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Message, Outcome, Parked
     from taskbridge.process import Command
     from taskbridge.registry import Registry
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
 
 
 class Run(Protocol):
@@ -102,9 +102,9 @@ class CarriesTypes(Protocol):
 
 @runtime_checkable
 class HasStore(Protocol):
-    """A backend whose broker can also hold results."""
+    """A backend whose broker can also hold what TaskBridge keeps: results, leases, dead letters."""
 
-    def open_store(self) -> ResultStore | None:
+    def open_store(self) -> Store | None:
         """None where this one's broker cannot, although others of its engine can."""
         ...
 

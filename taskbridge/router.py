@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from taskbridge.backend import Backend
     from taskbridge.settings import BackendSettings
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
     from taskbridge.task import Task
 
 GROUP = "taskbridge.backends"
@@ -38,7 +38,7 @@ class Router:
         """What `configure` set, apart from the other sources."""
         self._settings: Settings | None = None
         self._backends: dict[str, Backend] = {}
-        self._stores: dict[str, ResultStore | None] = {}
+        self._stores: dict[str, Store | None] = {}
 
     @property
     def settings(self) -> Settings:
@@ -86,14 +86,14 @@ class Router:
                 self._backends[alias] = open_backend(self.backend_settings(alias))
             return self._backends[alias]
 
-    def store(self, alias: str = "default", /) -> ResultStore | None:
+    def store(self, alias: str = "default", /) -> Store | None:
         """Where the results of this alias are kept; None if neither its broker nor `?store=` gives a place."""
         with self._lock:
             if alias not in self._stores:
                 self._stores[alias] = self._open_store(alias)
             return self._stores[alias]
 
-    def _open_store(self, alias: str) -> ResultStore | None:
+    def _open_store(self, alias: str) -> Store | None:
         from taskbridge.store import open_store
 
         target = self.backend_settings(alias).target

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
     from taskbridge_celery.publisher import Publication
 
 
@@ -112,7 +112,7 @@ class CeleryBackend(Backend):
     def close(self) -> None:
         self._publisher.close()
 
-    def open_store(self) -> ResultStore | None:
+    def open_store(self) -> Store | None:
         """The result store in the same Redis; RabbitMQ holds none."""
         if self._store_url is not None:
             return open_store(self._store_url)

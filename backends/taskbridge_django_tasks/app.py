@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.db import connections
 
 from taskbridge.router import router
-from taskbridge.store.sql import SQLResultStore
+from taskbridge.store.sql import SQLStore
 from taskbridge.worker import boot
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def main(booted: Booted) -> None:
 
     def sweep() -> None:
         store = router.store(booted.alias) if any(task.options.result for task in tasks.values()) else None
-        if isinstance(store, SQLResultStore):
+        if isinstance(store, SQLStore):
             store.sweep()
 
     class Command(db_worker.Command):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
     from taskbridge.task import Task
 
 NATIVE: Final = "django_tasks_db.DatabaseBackend"
@@ -165,7 +165,7 @@ class DatabaseBackend(DjangoBackend):
     def close(self) -> None:
         """Nothing: the connections are Django's."""
 
-    def open_store(self) -> ResultStore:
+    def open_store(self) -> Store:
         """The result store in the same database, on Django's own connection."""
         from taskbridge_django_tasks.store import open_django_store
 

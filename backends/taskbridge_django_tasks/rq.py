@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from taskbridge.process import Command
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
     from taskbridge_django_tasks.rq_job import Job
 
 NATIVE: Final = "django_tasks_rq.RQBackend"
@@ -116,7 +116,7 @@ class QueueBackend(DjangoBackend):
         for queue in self._queues.values():
             queue.close()
 
-    def open_store(self) -> ResultStore:
+    def open_store(self) -> Store:
         """The result store in the Redis of the first queue."""
         return self.queue(self._names[0]).open_store()
 

@@ -11,13 +11,13 @@ from django_tasks_db.utils import exclusive_transaction
 from taskbridge.errors import ConfigurationError, StoreUnavailable
 from taskbridge.store import schema
 from taskbridge.store.dialect import POSTGRESQL, SQLITE
-from taskbridge.store.sql import SQLResultStore
+from taskbridge.store.sql import SQLStore
 from taskbridge_django_tasks.connection import thread_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
     from taskbridge.store.database import Cursor
     from taskbridge.store.dialect import Dialect
 
@@ -40,9 +40,9 @@ def dialect_of(using: str, /) -> Dialect:
     return _DIALECTS[vendor]
 
 
-def open_django_store(using: str, /) -> ResultStore:
+def open_django_store(using: str, /) -> Store:
     """The result store in the database under this alias; its tables are created at the first use."""
-    return SQLResultStore(DjangoDatabase(using))
+    return SQLStore(DjangoDatabase(using))
 
 
 class DjangoDatabase:

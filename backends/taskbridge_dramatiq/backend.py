@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
 
 POLL_MILLISECONDS: Final[Mapping[str, int]] = {"redis": 40, "amqp": 100}
 """How long an idle worker may sleep. On RabbitMQ a job wakes it, and only delayed jobs wait for it."""
@@ -119,7 +119,7 @@ class DramatiqBackend(Backend):
         if not self._is_adopted:
             self._driver.disconnect(self.broker)
 
-    def open_store(self) -> ResultStore | None:
+    def open_store(self) -> Store | None:
         """The result store in the same Redis, or where `store` says."""
         if self._store is not None:
             return open_store(self._store)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
 
 
 class HueyBackend(Backend):
@@ -125,7 +125,7 @@ class HueyBackend(Backend):
             else:
                 huey.storage.pool.disconnect()
 
-    def open_store(self) -> ResultStore:
+    def open_store(self) -> Store:
         """The result store in the same Redis, or beside Huey's tables in the same file."""
         if self._url is None:
             raise ConfigurationError("A Huey instance of yours names no server for results: name one with ?store=.")

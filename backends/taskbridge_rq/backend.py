@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
 
 
 def record() -> Capabilities:
@@ -177,7 +177,7 @@ class RQBackend(Backend):
     def close(self) -> None:
         self._connection.connection_pool.disconnect()
 
-    def open_store(self) -> ResultStore:
+    def open_store(self) -> Store:
         """The result store in the same Redis."""
         return open_store(self._server_url or worker_url(self._connection))
 

@@ -24,7 +24,7 @@ from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import EnqueueError
 from taskbridge.message import Again, Dead, Done, Expired, Headers, Message
 from taskbridge.process import Command
-from taskbridge.store import ResultStore, open_store
+from taskbridge.store import Store, open_store
 from taskbridge.worker import Deadline, Expiry, Results, Retries, boot, worker_environment
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FolderBackend(Backend):
     def close(self) -> None:
         """Nothing is held open."""
 
-    def open_store(self) -> ResultStore:
+    def open_store(self) -> Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         return open_store(f"sqlite:///{self.folder.absolute()}/results.db")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from taskbridge.store.record import UNFINISHED_TTL, DetailStatus, NewRecord, Record, TaskError
-from taskbridge.store.transition import Expired, Failed, Retrying, Started, Succeeded, Transition
+from taskbridge.store.transition import Expired, Failed, Retrying, Started, Succeeded, Transition, execution_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ NAMES: Final = (
     "value",
     "errors",
     "expires_at",
+    "execution",
 )
 MESSAGE_LIMIT: Final = 4_000
 """Characters of an error's message that are kept: its beginning."""
@@ -46,6 +47,11 @@ _errors = msgspec.json.Decoder(TaskError)
 def microseconds(at: datetime) -> int:
     """Whole microseconds from 1970 to an aware datetime."""
     return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """The aware datetime of so many microseconds since 1970."""
+    return _EPOCH + value * _MICROSECOND
 
 
 def now() -> int:
@@ -81,7 +87,10 @@ def of_transition(job: NewRecord, transition: Transition) -> Columns:
             columns["attempts"] = error.attempt
             columns["errors"] = _error_line(error)
         case Expired(at=at):
-            columns = _columns(job, detail, ended=microseconds(at))
+            return _columns(job, detail, ended=microseconds(at))
+    columns["execution"] = execution_number(
+        attempt=int(columns["attempts"] or 0), crashes=transition.crashes, redrives=transition.redrives
+    )
     return columns
 
 
@@ -102,7 +111,7 @@ def to_record(columns: Mapping[str, str | int | None]) -> Record:
         run_after=_time(columns["run_after"]),
         value=msgspec.UNSET if value is None else msgspec.json.decode(str(value)),
         errors=_error_list(str(columns["errors"] or "")),
-        expires_at=_EPOCH + int(columns["expires_at"] or 0) * _MICROSECOND,
+        expires_at=moment(int(columns["expires_at"] or 0)),
     )
 
 
@@ -128,17 +137,22 @@ def _columns(job: NewRecord, detail: DetailStatus, *, kept_from: int = 0, ended:
         "value": None,
         "errors": "",
         "expires_at": expires_at,
+        "execution": 0,
     }
 
 
 def _error_line(error: TaskError) -> str:
-    text, trace = _storable(error.message), _storable(error.traceback)
+    return msgspec.json.encode(limited(error)).decode() + "\n"
+
+
+def limited(error: TaskError) -> TaskError:
+    """As much of an error as is kept: the beginning of its message and the end of its traceback."""
+    text, trace = storable(error.message), storable(error.traceback)
     if len(text) > MESSAGE_LIMIT:
         text = f"{text[:MESSAGE_LIMIT]}[... {len(text) - MESSAGE_LIMIT} characters left out]"
     if len(trace) > TRACEBACK_LIMIT:
         trace = f"[{len(trace) - TRACEBACK_LIMIT} characters left out ...]{trace[-TRACEBACK_LIMIT:]}"
-    kept = msgspec.structs.replace(error, message=text, traceback=trace)
-    return msgspec.json.encode(kept).decode() + "\n"
+    return msgspec.structs.replace(error, message=text, traceback=trace)
 
 
 def _error_list(lines: str) -> tuple[TaskError, ...]:
@@ -146,10 +160,10 @@ def _error_list(lines: str) -> tuple[TaskError, ...]:
     return tuple(_errors.decode(line) for line in dict.fromkeys(lines.split("\n")) if line)
 
 
-def _storable(text: str) -> str:
-    # A lone surrogate, which Python allows in a message, has no form in UTF-8.
+def storable(text: str) -> str:
+    """The text without what has no form in UTF-8: a lone surrogate, which Python allows in a message."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _time(value: str | int | None) -> datetime | None:
-    return None if value is None else _EPOCH + int(value) * _MICROSECOND
+    return None if value is None else moment(int(value))

@@ -18,6 +18,8 @@ class Dialect:
     """Keeps other processes from changing the schema until the transaction ends."""
     skip_locked: str
     """Passes over rows that another process is deleting."""
+    now: str
+    """The time by the server's clock, in microseconds since 1970."""
 
     def sql(self, statement: str) -> str:
         """The statement, written with `?`, with the driver's own placeholders."""
@@ -34,6 +36,7 @@ SQLITE: Final = Dialect(
     table_exists="SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?",
     lock_schema=None,
     skip_locked="",
+    now="CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
 )
 """The transaction that changes the schema must be begun with BEGIN IMMEDIATE, which is the lock."""
 
@@ -44,4 +47,6 @@ POSTGRESQL: Final = Dialect(
     table_exists="SELECT 1 FROM pg_class WHERE relname = ? AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)",
     lock_schema="SELECT pg_advisory_xact_lock(7386251903)",
     skip_locked="FOR UPDATE SKIP LOCKED",
+    # Not now(), which is the moment at which the transaction began.
+    now="CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
 )

@@ -1,27 +1,36 @@
-"""Results in this process, for tests; and in plain words what the other stores do in their own languages."""
+"""All of the store in this process, for tests; and in plain words what the others do in their own languages."""
 
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from taskbridge.store import columns
+import msgspec
+
+from taskbridge.store import columns, letter_columns
+from taskbridge.store.lease import Lease
 from taskbridge.store.record import DetailStatus
 from taskbridge.store.transition import Failed, Retrying, Started
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import timedelta
 
     from taskbridge.store.columns import Columns
+    from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Record
     from taskbridge.store.transition import Transition
 
 
-class MemoryResultStore:
-    """A `ResultStore` that dies with the process."""
+class MemoryStore:
+    """A `Store` that dies with the process."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Columns] = {}
+        self._leases: dict[str, Lease] = {}
+        self._counters: dict[str, tuple[int, datetime]] = {}
+        self._letters: dict[str, Columns] = {}
         self._lock = threading.Lock()
 
     def queued(self, jobs: Sequence[NewRecord], /) -> None:
@@ -30,14 +39,14 @@ class MemoryResultStore:
                 if self._live(job.id) is None:
                     self._rows[job.id] = columns.of_new(job)
 
-    def record(self, job: NewRecord, transition: Transition, /) -> None:
+    def record(self, job: NewRecord, transition: Transition, /) -> bool:
         new = columns.of_transition(job, transition)
         with self._lock:
             was = self._live(job.id)
-            if was is None:
-                self._rows[job.id] = new
-            elif not _stays(was, new, transition):
-                self._rows[job.id] = _merged(was, new, transition)
+            if was is not None and _stays(was, new, transition):
+                return False
+            self._rows[job.id] = new if was is None else _merged(was, new, transition)
+            return True
 
     def forget(self, ids: Sequence[str], /) -> None:
         with self._lock:
@@ -52,6 +61,80 @@ class MemoryResultStore:
     def close(self) -> None:
         """Nothing: there is nothing to give back."""
 
+    def acquire(self, name: str, /, *, holder: str, span: timedelta) -> Lease | None:
+        with self._lock:
+            now = datetime.now(UTC)
+            was = self._leases.get(name)
+            is_held = was is not None and was.until > now
+            if was is not None and is_held and was.holder != holder:
+                return None
+            token = 0 if was is None else was.token
+            if not is_held:
+                # From the clock, so that tokens rise although leases that ended long ago are forgotten.
+                token = max(token + 1, columns.microseconds(now))
+            self._leases[name] = Lease(name=name, holder=holder, token=token, until=now + span)
+            return self._leases[name]
+
+    def renew(self, leases: Sequence[Lease], /, *, span: timedelta) -> frozenset[str]:
+        with self._lock:
+            held = [lease for lease in leases if self._token(lease.name) == lease.token]
+            for lease in held:
+                self._leases[lease.name] = msgspec.structs.replace(lease, until=datetime.now(UTC) + span)
+            return frozenset(lease.name for lease in held)
+
+    def release(self, leases: Sequence[Lease], /) -> None:
+        with self._lock:
+            for lease in leases:
+                if self._token(lease.name) == lease.token:
+                    self._leases[lease.name] = msgspec.structs.replace(lease, until=datetime.now(UTC))
+
+    def count(self, name: str, /, *, span: timedelta) -> int:
+        with self._lock:
+            now = datetime.now(UTC)
+            count, until = self._counters.get(name, (0, now))
+            self._counters[name] = (count + 1 if until > now else 1, now + span)
+            return self._counters[name][0]
+
+    def bury(self, letter: DeadLetter, /) -> None:
+        new = letter_columns.of_letter(letter)
+        with self._lock:
+            was = self._letters.get(letter.id)
+            if was is None:
+                self._letters[letter.id] = new
+                return
+            is_raw = new["payload"] is not None
+            if _int(new["life"]) < _int(was["life"]) and not is_raw:
+                return
+            history = str(was["history"])
+            if len(history) <= letter_columns.HISTORY_LIMIT:
+                history += str(new["history"])
+            self._letters[letter.id] = new | {
+                "life": was["redrives"] if is_raw else new["life"],
+                "redrives": max(_int(was["redrives"]), _int(new["redrives"])),
+                "history": history,
+            }
+
+    def letters(self, selection: Selection, /) -> Iterator[DeadLetter]:
+        with self._lock:
+            rows = list(self._letters.values())
+        found = [letter_columns.to_letter(row) for row in rows if _int(row["expires_at"]) > columns.now()]
+        return iter(sorted(filter(selection.fits, found), key=lambda letter: (letter.buried_at, letter.id)))
+
+    def redriven(self, letter_id: str, /, *, number: int, at: datetime) -> None:
+        with self._lock:
+            row = self._letters.get(letter_id)
+            if row is not None:
+                row["redrives"] = max(_int(row["redrives"]), number)
+                row["history"] = f"{row['history']}{letter_columns.redrive_line(number=number, at=at)}"
+
+    def discard(self, ids: Sequence[str], /) -> int:
+        with self._lock:
+            return sum(self._letters.pop(letter_id, None) is not None for letter_id in ids)
+
+    def _token(self, name: str) -> int | None:
+        lease = self._leases.get(name)
+        return None if lease is None else lease.token
+
     def _live(self, job_id: str) -> Columns | None:
         row = self._rows.get(job_id)
         return row if row is not None and _int(row["expires_at"]) > columns.now() else None
@@ -60,7 +143,7 @@ class MemoryResultStore:
 def _stays(was: Columns, new: Columns, transition: Transition) -> bool:
     rule = transition.rule
     status = DetailStatus(str(was["detail_status"]))
-    is_older = _int(new["attempts"]) < _int(was["attempts"])
+    is_older = _int(new["execution"]) < _int(was["execution"])
     return status in rule.yields_to or (is_older and status in rule.newer_wins_in)
 
 
@@ -68,10 +151,12 @@ def _merged(was: Columns, new: Columns, transition: Transition) -> Columns:
     errors = str(was["errors"])
     if isinstance(transition, Failed) or len(errors) <= columns.ERRORS_LIMIT:
         errors += str(new["errors"])
-    attempts = _int(new["attempts"])
+    counted = {name: _int(new[name]) for name in ("attempts", "execution")}
+    if not isinstance(transition, Started):
+        counted = {name: max(count, _int(was[name])) for name, count in counted.items()}
     return was | {
         "detail_status": new["detail_status"],
-        "attempts": attempts if isinstance(transition, Started) else max(attempts, _int(was["attempts"])),
+        **counted,
         "enqueued_at": _first(was["enqueued_at"], new["enqueued_at"]),
         "started_at": _first(was["started_at"], new["started_at"]),
         "last_attempted_at": _first(new["last_attempted_at"], was["last_attempted_at"]),

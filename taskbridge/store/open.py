@@ -11,10 +11,10 @@ from taskbridge.errors import BackendNotInstalled, ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskbridge.store.protocol import ResultStore
+    from taskbridge.store.protocol import Store
 
 
-def open_store(url: str, /) -> ResultStore:
+def open_store(url: str, /) -> Store:
     """The store at this URL. Nothing is connected before its first use.
 
     `sqlite:///./file.db` (relative), `sqlite:////absolute/file.db`, `postgresql://user:password@host/database`,
@@ -32,8 +32,8 @@ def open_store(url: str, /) -> ResultStore:
     return opener(parts)
 
 
-def _sqlite(parts: SplitResult) -> ResultStore:
-    from taskbridge.store.sql import SQLResultStore
+def _sqlite(parts: SplitResult) -> Store:
+    from taskbridge.store.sql import SQLStore
     from taskbridge.store.sqlite import sqlite_database
 
     path = unquote(parts.path)
@@ -42,22 +42,23 @@ def _sqlite(parts: SplitResult) -> ResultStore:
             "the store's URL names no SQLite file: write sqlite:///./file.db for one in the working "
             "directory or sqlite:////absolute/file.db, with no host and no options; for no file at all, memory://"
         )
-    return SQLResultStore(sqlite_database(Path(path[1:])))
+    return SQLStore(sqlite_database(Path(path[1:])))
 
 
-def _postgresql(parts: SplitResult) -> ResultStore:
-    from taskbridge.store.sql import SQLResultStore
+def _postgresql(parts: SplitResult) -> Store:
+    from taskbridge.store.sql import SQLStore
 
     try:
         from taskbridge.store.postgresql import postgresql_database
     except ImportError as error:
         raise _not_installed("psycopg", "postgres") from error
-    return SQLResultStore(postgresql_database(parts._replace(scheme="postgresql").geturl()))
+    return SQLStore(postgresql_database(parts._replace(scheme="postgresql").geturl()))
 
 
-def _redis(parts: SplitResult) -> ResultStore:
+def _redis(parts: SplitResult) -> Store:
     try:
-        from taskbridge.store.redis import RedisResultStore, redis_client
+        from taskbridge.store.redis import RedisStore
+        from taskbridge.store.redis_keys import redis_client
     except ImportError as error:
         raise _not_installed("redis", "redis") from error
     query = dict(parse_qsl(parts.query))
@@ -70,22 +71,22 @@ def _redis(parts: SplitResult) -> ResultStore:
             "the store's Redis URL cannot be read: write redis://user:password@host:port/0, with special characters in "
             "user and password percent-encoded, and only options that redis.Redis.from_url has"
         ) from None
-    return RedisResultStore(client, prefix=prefix)
+    return RedisStore(client, prefix=prefix)
 
 
-def _memory(parts: SplitResult) -> ResultStore:
-    from taskbridge.store.memory import MemoryResultStore
+def _memory(parts: SplitResult) -> Store:
+    from taskbridge.store.memory import MemoryStore
 
     if parts.netloc or parts.path or parts.query:
         raise ConfigurationError("a store in memory has no options and no name: write memory:// and nothing after it")
-    return MemoryResultStore()
+    return MemoryStore()
 
 
 def _not_installed(package: str, extra: str) -> BackendNotInstalled:
     return BackendNotInstalled(f"a store on {package} needs its client library: pip install 'taskbridge[{extra}]'")
 
 
-_OPENERS: Final[dict[str, Callable[[SplitResult], ResultStore]]] = {
+_OPENERS: Final[dict[str, Callable[[SplitResult], Store]]] = {
     "memory": _memory,
     "postgres": _postgresql,
     "postgresql": _postgresql,

@@ -1,12 +1,15 @@
-"""What every store of results does."""
+"""What every store does: four small protocols, and the store that offers them all."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime, timedelta
 
+    from taskbridge.store.lease import Lease
+    from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Record
     from taskbridge.store.transition import Transition
 
@@ -20,8 +23,11 @@ class ResultStore(Protocol):
     def queued(self, jobs: Sequence[NewRecord], /) -> None:
         """Record jobs that are about to be sent, in one round trip. An id that is recorded already stays as it is."""
 
-    def record(self, job: NewRecord, transition: Transition, /) -> None:
-        """Write one transition, atomically, in one round trip; a job without a record gets one."""
+    def record(self, job: NewRecord, transition: Transition, /) -> bool:
+        """Write one transition, atomically, in one round trip; a job without a record gets one.
+
+        False: it was refused, since what the record says is newer or final.
+        """
 
     def forget(self, ids: Sequence[str], /) -> None:
         """Delete records: the jobs were certainly not accepted by the broker."""
@@ -31,3 +37,51 @@ class ResultStore(Protocol):
 
     def close(self) -> None:
         """Give back connections. The store may be used again afterwards."""
+
+
+class LeaseStore(Protocol):
+    """Leases, by the clock of the store's server, and counters that are forgotten when nobody counts on."""
+
+    def acquire(self, name: str, /, *, holder: str, span: timedelta) -> Lease | None:
+        """The lease, if it is free, has run out, or is this holder's already; None if another has it.
+
+        A claim that must succeed once is a lease that is never given back.
+        """
+
+    def renew(self, leases: Sequence[Lease], /, *, span: timedelta) -> frozenset[str]:
+        """Prolong leases, from now, in one round trip; the names of those that are still held.
+
+        One that has run out and that nobody else has taken is held on.
+        """
+
+    def release(self, leases: Sequence[Lease], /) -> None:
+        """Give leases back. One that another has taken meanwhile stays theirs."""
+
+    def count(self, name: str, /, *, span: timedelta) -> int:
+        """Add one to the counter and return it, from 1; it is forgotten when nobody has counted for the span.
+
+        A write whose answer was lost may be repeated, and counts twice.
+        """
+
+
+class DeadLetterStore(Protocol):
+    """Dead letters, one a job."""
+
+    def bury(self, letter: DeadLetter, /) -> None:
+        """Keep a letter, atomically, in one round trip; what was kept of the same job before becomes its history.
+
+        A letter of an earlier life than the one that is kept is dropped: a copy of the job came late.
+        """
+
+    def letters(self, selection: Selection, /) -> Iterator[DeadLetter]:
+        """The letters that are meant, oldest first, read page by page."""
+
+    def redriven(self, letter_id: str, /, *, number: int, at: datetime) -> None:
+        """Note that the job has been enqueued again, for the `number`-th time. May be repeated."""
+
+    def discard(self, ids: Sequence[str], /) -> int:
+        """Delete letters; how many there were."""
+
+
+class Store(ResultStore, LeaseStore, DeadLetterStore, Protocol):
+    """All of TaskBridge's own durable state."""

@@ -33,8 +33,53 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX taskbridge_results_expires_at ON taskbridge_results (expires_at)",
     ),
+    (
+        "ALTER TABLE taskbridge_results ADD COLUMN execution BIGINT NOT NULL DEFAULT 0",
+        "UPDATE taskbridge_results SET execution = CAST(attempts AS BIGINT) * 1000000",
+        """
+        CREATE TABLE taskbridge_leases (
+            name TEXT PRIMARY KEY,
+            holder TEXT NOT NULL,
+            token BIGINT NOT NULL,
+            until BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_leases_until ON taskbridge_leases (until)",
+        """
+        CREATE TABLE taskbridge_counters (
+            name TEXT PRIMARY KEY,
+            count BIGINT NOT NULL,
+            until BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_counters_until ON taskbridge_counters (until)",
+        """
+        CREATE TABLE taskbridge_dead_letters (
+            id TEXT PRIMARY KEY,
+            task TEXT NOT NULL,
+            queue_name TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            buried_at BIGINT NOT NULL,
+            error TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            crashes INTEGER NOT NULL,
+            message TEXT,
+            payload TEXT,
+            life INTEGER NOT NULL,
+            redrives INTEGER NOT NULL,
+            history TEXT NOT NULL,
+            expires_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_dead_letters_buried_at ON taskbridge_dead_letters (buried_at, id)",
+        "CREATE INDEX taskbridge_dead_letters_expires_at ON taskbridge_dead_letters (expires_at)",
+    ),
 )
-"""Step 1 first. All times are microseconds since 1970, UTC."""
+"""Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by.
+
+All times are microseconds since 1970, UTC. A payload is in base64.
+"""
 
 
 def version(cursor: Cursor, dialect: Dialect) -> int:

@@ -15,6 +15,7 @@ from taskbridge.store.record import DetailStatus, TaskError
 
 _ENDED: Final = frozenset({DetailStatus.SUCCESSFUL, DetailStatus.FAILED, DetailStatus.EXPIRED})
 _LIVE: Final = frozenset({DetailStatus.RUNNING, DetailStatus.RETRYING})
+_MILLION: Final = 1_000_000
 
 
 class Rule(Struct, frozen=True):
@@ -24,10 +25,19 @@ class Rule(Struct, frozen=True):
     yields_to: frozenset[DetailStatus]
     """The record is in one of these states."""
     newer_wins_in: frozenset[DetailStatus]
-    """The record is in one of these, by an attempt with a higher number."""
+    """The record is in one of these, by an execution with a higher number."""
 
 
-class Started(Struct, frozen=True, kw_only=True):
+class _Execution(Struct, frozen=True, kw_only=True):
+    """Which execution of the job writes: a later one fences off what an earlier one writes after it has begun."""
+
+    crashes: int = 0
+    """Earlier executions that ended with the death of their worker."""
+    redrives: int = 0
+    """How often the job has been enqueued again after it was dead."""
+
+
+class Started(_Execution, frozen=True, kw_only=True):
     """An attempt begins. A redelivered copy does not reopen a success; a dead job that is driven again does start."""
 
     rule: ClassVar = Rule(DetailStatus.RUNNING, frozenset({DetailStatus.SUCCESSFUL}), _LIVE)
@@ -35,7 +45,7 @@ class Started(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Retrying(Struct, frozen=True, kw_only=True):
+class Retrying(_Execution, frozen=True, kw_only=True):
     """An attempt has failed and another may start at `run_after`."""
 
     rule: ClassVar = Rule(DetailStatus.RETRYING, _ENDED, _LIVE)
@@ -43,17 +53,19 @@ class Retrying(Struct, frozen=True, kw_only=True):
     run_after: datetime
 
 
-class Succeeded(Struct, frozen=True, kw_only=True):
-    """The task has returned. It wins over all but an earlier success, whose value stays."""
+class Succeeded(_Execution, frozen=True, kw_only=True):
+    """The task has returned. An earlier success stays, and so does what a later execution has written."""
 
-    rule: ClassVar = Rule(DetailStatus.SUCCESSFUL, frozenset({DetailStatus.SUCCESSFUL}), frozenset())
+    rule: ClassVar = Rule(
+        DetailStatus.SUCCESSFUL, frozenset({DetailStatus.SUCCESSFUL}), _LIVE | frozenset({DetailStatus.FAILED})
+    )
     attempt: int
     at: datetime
     value: object
     """A plain JSON value."""
 
 
-class Failed(Struct, frozen=True, kw_only=True):
+class Failed(_Execution, frozen=True, kw_only=True):
     """The last attempt has failed."""
 
     rule: ClassVar = Rule(
@@ -67,6 +79,11 @@ class Expired(Struct, frozen=True, kw_only=True):
 
     rule: ClassVar = Rule(DetailStatus.EXPIRED, _ENDED, frozenset())
     at: datetime
+
+
+def execution_number(*, attempt: int, crashes: int = 0, redrives: int = 0) -> int:
+    """One number for an execution, larger for each that comes later; below 2**53, which Redis' scripts count to."""
+    return (min(redrives, 999) * _MILLION + min(attempt, _MILLION - 1)) * _MILLION + min(crashes, _MILLION - 1)
 
 
 Transition: TypeAlias = Started | Retrying | Succeeded | Failed | Expired

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from taskbridge.process import Command
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
 
 logger = logging.getLogger("taskbridge.memory")
 
@@ -98,7 +98,7 @@ class MemoryBackend(Backend):
                 self._folder.cleanup()
             self._folder = None
 
-    def open_store(self) -> ResultStore:
+    def open_store(self) -> Store:
         """A file of SQLite's that lives as long as the jobs."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="taskbridge-memory-")

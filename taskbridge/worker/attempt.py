@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from taskbridge.message import Headers, Message, Outcome
     from taskbridge.registry import Registry
-    from taskbridge.store import ResultStore
+    from taskbridge.store import Store
     from taskbridge.task import Task
 
 
@@ -53,7 +53,7 @@ class Environment:
 
     alias: str
     registry: Registry
-    open_store: Callable[[], ResultStore | None]
+    open_store: Callable[[], Store | None]
     result_ttl: timedelta = DEFAULT_TTL
     """How long a result is kept after its job has ended."""
     crash_budget: int = DEFAULT_CRASH_BUDGET

@@ -32,7 +32,7 @@ application.note.enqueue("last")
 SWEPT = """
 import shop
 from taskbridge.errors import StoreUnavailable
-from taskbridge.store.sql import SQLResultStore
+from taskbridge.store.sql import SQLStore
 from taskbridge_django_tasks import worker
 worker.SWEEP_SECONDS = -1
 store = router.store()

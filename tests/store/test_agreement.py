@@ -44,11 +44,12 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 ).filter(lambda value: "\\ud" not in ascii(value))
+few = st.integers(0, 2)
 transitions = st.one_of(
-    st.builds(Started, attempt=attempts, at=moments),
-    st.builds(Retrying, error=errors, run_after=moments),
-    st.builds(Succeeded, attempt=attempts, at=moments, value=values),
-    st.builds(Failed, error=errors),
+    st.builds(Started, attempt=attempts, at=moments, crashes=few, redrives=few),
+    st.builds(Retrying, error=errors, run_after=moments, crashes=few, redrives=few),
+    st.builds(Succeeded, attempt=attempts, at=moments, value=values, crashes=few, redrives=few),
+    st.builds(Failed, error=errors, crashes=few, redrives=few),
     st.builds(Expired, at=moments),
 )
 jobs = st.builds(
@@ -79,11 +80,13 @@ def test_the_same_life_leaves_the_same_record(
     job_id = uuid.uuid4().hex
     for each, transition in life:
         job = msgspec.structs.replace(each, id=job_id)
+        written = []
         for store in (durable, memory):
             if transition is None:
                 store.queued([job])
             else:
-                store.record(job, transition)
+                written.append(store.record(job, transition))
+        assert len(set(written)) < 2
         assert _timeless(durable.read(job_id)) == _timeless(memory.read(job_id))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import signal
 import subprocess
 import sys
@@ -14,18 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from taskbridge.store import DetailStatus, ResultStore, open_store
+from taskbridge.store import DetailStatus, Store, open_store
 from tests.store import writers
+from tests.store.processes import WRITERS, join, spawn, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from multiprocessing.context import SpawnProcess
+    from collections.abc import Iterator
 
     from taskbridge.services import Server
 
 ROOT = Path(__file__).parents[2]
-WRITERS = 4
-spawn = multiprocessing.get_context("spawn")
 
 
 @pytest.fixture
@@ -39,36 +35,13 @@ def fresh_url(durable_url: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store(fresh_url: str) -> Iterator[ResultStore]:
+def store(fresh_url: str) -> Iterator[Store]:
     opened = open_store(fresh_url)
     yield opened
     opened.close()
 
 
-@contextlib.contextmanager
-def together(target: Callable[..., None], url: str) -> Iterator[list[SpawnProcess]]:
-    """Several processes that begin at the same moment; they have ended well when the block has."""
-    barrier = spawn.Barrier(WRITERS)
-    processes = [spawn.Process(target=target, args=(url, barrier, number)) for number in range(WRITERS)]
-    for process in processes:
-        process.start()
-    yield processes
-    join(processes)
-
-
-def join(processes: list[SpawnProcess]) -> None:
-    try:
-        for process in processes:
-            process.join(timeout=40)
-        assert [process.exitcode for process in processes] == [0] * len(processes)
-    finally:
-        for process in processes:
-            if process.is_alive():
-                process.kill()
-                process.join()
-
-
-def test_many_writers_of_their_own_and_of_shared_jobs(fresh_url: str, store: ResultStore) -> None:
+def test_many_writers_of_their_own_and_of_shared_jobs(fresh_url: str, store: Store) -> None:
     seen = None
     with together(writers.lives, fresh_url) as processes:
         while any(process.is_alive() for process in processes):
@@ -89,7 +62,7 @@ def test_many_writers_of_their_own_and_of_shared_jobs(fresh_url: str, store: Res
     assert shared.value in range(WRITERS)
 
 
-def test_no_error_is_lost_between_writers(fresh_url: str, store: ResultStore) -> None:
+def test_no_error_is_lost_between_writers(fresh_url: str, store: Store) -> None:
     with together(writers.fail_again_and_again, fresh_url):
         pass
     record = store.read("shared")
@@ -98,7 +71,7 @@ def test_no_error_is_lost_between_writers(fresh_url: str, store: ResultStore) ->
     assert sorted(error.message for error in record.errors) == sorted(expected)
 
 
-def test_batches_of_the_same_ids_do_not_block_each_other(fresh_url: str, store: ResultStore) -> None:
+def test_batches_of_the_same_ids_do_not_block_each_other(fresh_url: str, store: Store) -> None:
     with together(writers.queue_the_same, fresh_url):
         pass
     record = store.read("same-0")
@@ -106,7 +79,7 @@ def test_batches_of_the_same_ids_do_not_block_each_other(fresh_url: str, store: 
     assert record.detail_status is DetailStatus.QUEUED
 
 
-def test_many_processes_may_be_the_first(fresh_url: str, store: ResultStore) -> None:
+def test_many_processes_may_be_the_first(fresh_url: str, store: Store) -> None:
     with together(writers.open_for_the_first_time, fresh_url):
         pass
     assert all(store.read(f"first-{number}") is not None for number in range(WRITERS))
@@ -118,7 +91,7 @@ def test_a_store_works_on_both_sides_of_a_fork(fresh_url: str) -> None:
     join([process])
 
 
-def test_a_store_is_shared_by_threads(store: ResultStore) -> None:
+def test_a_store_is_shared_by_threads(store: Store) -> None:
     threads = [threading.Thread(target=writers.live, args=(store, f"thread-{n}", n)) for n in range(16)]
     for thread in threads:
         thread.start()
@@ -130,7 +103,7 @@ def test_a_store_is_shared_by_threads(store: ResultStore) -> None:
 
 @pytest.mark.parametrize("acknowledged", [1, 8, 27, 64])
 def test_a_killed_writer_leaves_whole_records_and_a_store_that_works(
-    fresh_url: str, store: ResultStore, acknowledged: int
+    fresh_url: str, store: Store, acknowledged: int
 ) -> None:
     code = f"from tests.store.writers import write_until_killed as write; write({fresh_url!r}, 1)"
     lines: list[str] = []

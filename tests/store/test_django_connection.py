@@ -35,10 +35,10 @@ from django.db import connections, transaction
 from taskbridge.store import NewRecord, Retrying, Started, Succeeded, TaskError
 from taskbridge.store.database import CallersDatabase
 from taskbridge.store.dialect import POSTGRESQL, SQLITE
-from taskbridge.store.sql import SQLResultStore
+from taskbridge.store.sql import SQLStore
 
 dialect = (SQLITE if engine == "sqlite3" else POSTGRESQL).through_django()
-store = SQLResultStore(CallersDatabase(lambda: connections["default"], dialect))
+store = SQLStore(CallersDatabase(lambda: connections["default"], dialect))
 with transaction.atomic():
     store.create_tables()
     store.create_tables()

@@ -14,7 +14,7 @@ import pytest
 from taskbridge.errors import BackendNotInstalled, ConfigurationError, StoreUnavailable
 from taskbridge.process import free_port
 from taskbridge.store import open_store, sqlite
-from taskbridge.store.sql import SQLResultStore
+from taskbridge.store.sql import SQLStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +74,8 @@ def test_a_missing_client_library_names_the_extra(
     monkeypatch: pytest.MonkeyPatch, package: str, extra: str, url: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, f"taskbridge.store.{url}", raising=False)
+    for module in [name for name in sys.modules if name.startswith(f"taskbridge.store.{url}")]:
+        monkeypatch.delitem(sys.modules, module)
     with pytest.raises(BackendNotInstalled, match=rf"pip install 'taskbridge\[{extra}\]'"):
         open_store(f"{url}://localhost/0")
 
@@ -143,6 +144,6 @@ def test_a_locked_sqlite_file_is_reported_when_the_wait_is_over(
     holder.in_transaction(write_meanwhile)
     store.forget([job.id])
     assert store.read(job.id) is None
-    assert isinstance(store, SQLResultStore)
+    assert isinstance(store, SQLStore)
     holder.close()
     store.close()

@@ -10,7 +10,7 @@ import redis
 
 from taskbridge.errors import StoreUnavailable
 from taskbridge.store import Failed, NewRecord, Retrying, Started, Succeeded, TaskError, open_store
-from taskbridge.store.redis import RedisResultStore
+from taskbridge.store.redis import RedisStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def test_every_key_has_a_life_and_the_given_prefix(redis_url: str, client: Any, 
 @pytest.mark.parametrize("options", [{"decode_responses": True}, {"protocol": 2}, {"protocol": 3}], ids=str)
 def test_the_applications_own_client_serves(redis_url: str, job: NewRecord, options: dict[str, Any]) -> None:
     with redis.Redis.from_url(redis_url, **options) as own:
-        store = RedisResultStore(own)
+        store = RedisStore(own)
         store.queued([job])
         store.record(job, Succeeded(attempt=1, at=NOW, value="é"))
         record = store.read(job.id)

@@ -23,7 +23,7 @@ from taskbridge.store import (
 from taskbridge.store.columns import MESSAGE_LIMIT, TRACEBACK_LIMIT
 
 if TYPE_CHECKING:
-    from taskbridge.store import Record, ResultStore
+    from taskbridge.store import Record, ResultStore, Transition
 
 # Times far enough in the future that nothing expires during a test, with a microsecond that must survive.
 T0 = datetime.now(UTC).replace(microsecond=123_457)
@@ -214,11 +214,52 @@ def test_a_stalled_older_attempt_does_not_hide_the_newer_one(store: ResultStore,
     assert read(store, job) == before
 
 
-def test_a_success_of_an_older_attempt_is_still_a_success(store: ResultStore, job: NewRecord) -> None:
-    store.record(job, Started(attempt=2, at=T2))
-    store.record(job, Succeeded(attempt=1, at=T3, value=7))
-    record = read(store, job)
-    assert (record.detail_status, record.value, record.attempts) == (DetailStatus.SUCCESSFUL, 7, 2)
+FIRST_WRITES = [
+    Started(attempt=1, at=T3),
+    Retrying(error=error(1), run_after=T3),
+    Succeeded(attempt=1, at=T3, value="of a zombie"),
+    Failed(error=error(1)),
+]
+
+
+@pytest.mark.parametrize("late", FIRST_WRITES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "replacement",
+    [
+        Started(attempt=1, crashes=1, at=T2),
+        Started(attempt=2, at=T2),
+        Started(attempt=1, redrives=1, at=T2),
+        Retrying(error=error(1), crashes=1, run_after=T3),
+    ],
+    ids=["after a crash", "after a retry", "after a redrive", "and is retried"],
+)
+def test_a_zombie_writes_nothing_after_its_replacement_has_begun(
+    store: ResultStore, job: NewRecord, replacement: Transition, late: Transition
+) -> None:
+    assert store.record(job, Started(attempt=1, at=T1))
+    assert store.record(job, replacement)
+    before = read(store, job)
+    assert not store.record(job, late)
+    assert read(store, job) == before
+
+
+def test_a_zombie_does_not_turn_the_failure_of_its_replacement_into_a_success(
+    store: ResultStore, job: NewRecord
+) -> None:
+    store.record(job, Started(attempt=1, at=T1))
+    assert store.record(job, Failed(error=error(1), crashes=1))
+    assert not store.record(job, Succeeded(attempt=1, at=T3, value="of a zombie"))
+    assert read(store, job).detail_status is DetailStatus.FAILED
+
+
+def test_the_replacement_of_a_zombie_writes_what_it_will(store: ResultStore, job: NewRecord) -> None:
+    assert store.record(job, Started(attempt=3, at=T1))
+    assert store.record(job, Started(attempt=3, crashes=1, at=T2))
+    assert store.record(job, Failed(error=error(3), crashes=1))
+    assert store.record(job, Started(attempt=1, redrives=1, at=T3))
+    assert not store.record(job, Succeeded(attempt=3, crashes=1, at=T3, value=0))
+    assert store.record(job, Succeeded(attempt=1, redrives=1, at=T3, value=1))
+    assert read(store, job).value == 1
 
 
 def test_a_success_after_a_failure_counts(store: ResultStore, job: NewRecord) -> None:

@@ -12,12 +12,24 @@ import msgspec
 import psycopg
 import pytest
 
-from taskbridge.store import NewRecord, Succeeded, open_store, schema, sql
+from taskbridge.store import (
+    DetailStatus,
+    NewRecord,
+    Started,
+    Succeeded,
+    Transition,
+    columns,
+    open_store,
+    schema,
+    sql_tables,
+)
 from taskbridge.store.database import CallersDatabase, Cursor, OwnDatabase
 from taskbridge.store.dialect import POSTGRESQL, SQLITE
 from taskbridge.store.postgresql import postgresql_database
-from taskbridge.store.sql import SQLResultStore
+from taskbridge.store.sql import SQLStore
 from taskbridge.store.sqlite import sqlite_database
+from tests.store import writers
+from tests.store.processes import WRITERS, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,14 +70,36 @@ def count(database: OwnDatabase) -> int:
     return database.run(ask)
 
 
+FIRST_STEP_COLUMNS = columns.NAMES[:-1]
+"""Step 1 had all of today's columns but the last, `execution`."""
+
+
+def as_step_one_wrote(database: OwnDatabase, job: NewRecord, transition: Transition) -> None:
+    upgrade(database, schema.STEPS[0])
+    row = columns.of_transition(job, transition)
+    marks = ", ".join("?" * len(FIRST_STEP_COLUMNS))
+    statement = f"INSERT INTO taskbridge_results ({', '.join(FIRST_STEP_COLUMNS)}) VALUES ({marks})"
+
+    def insert(cursor: Cursor) -> None:
+        cursor.execute(database.dialect.sql(statement), [row[name] for name in FIRST_STEP_COLUMNS])
+
+    database.run(insert)
+
+
 def test_a_database_of_the_first_step_is_brought_up_to_date_with_its_records(
     database: OwnDatabase, job: NewRecord
 ) -> None:
     assert version(database) == 0
-    upgrade(database, schema.STEPS[0])
+    as_step_one_wrote(database, job, Started(attempt=2, at=NOW))
     assert version(database) == 1
-    store = SQLResultStore(database)
-    store.record(job, Succeeded(attempt=1, at=NOW, value=1))
+    store = SQLStore(database)
+    record = store.read(job.id)
+    assert record is not None
+    assert (record.detail_status, record.attempts) == (DetailStatus.RUNNING, 2)
+    assert version(database) == len(schema.STEPS)
+    assert not store.record(job, Succeeded(attempt=1, at=NOW, value="of a zombie"))
+    assert store.record(job, Succeeded(attempt=2, at=NOW, value=1))
+    assert store.acquire("a lease", holder="us", span=timedelta(seconds=9)) is not None
     before = store.read(job.id)
     for _ in range(2):
         upgrade(database, *schema.STEPS, LATER_STEP)
@@ -73,12 +107,41 @@ def test_a_database_of_the_first_step_is_brought_up_to_date_with_its_records(
     assert store.read(job.id) == before is not None
 
 
+def test_code_of_the_first_step_writes_on_beside_the_new(database: OwnDatabase, job: NewRecord) -> None:
+    store = SQLStore(database)
+    store.create_tables()
+    as_step_one_wrote(database, job, Started(attempt=1, at=NOW))
+    assert store.record(job, Succeeded(attempt=1, at=NOW, value=1))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_processes_bring_a_database_of_the_first_step_up_to_date_at_once(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest, job: NewRecord
+) -> None:
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path}/results.db"
+        database = sqlite_database(tmp_path / "results.db")
+    else:
+        url = request.getfixturevalue("postgres_server").fresh_url()
+        database = postgresql_database(url)
+    as_step_one_wrote(database, job, Succeeded(attempt=1, at=NOW, value=1))
+    with together(writers.open_for_the_first_time, url):
+        pass
+    assert version(database) == len(schema.STEPS)
+    store = SQLStore(database)
+    record = store.read(job.id)
+    assert record is not None
+    assert record.value == 1
+    assert all(store.read(f"first-{number}") is not None for number in range(WRITERS))
+    database.close()
+
+
 def test_who_comes_while_another_makes_the_tables_waits_for_them(database: OwnDatabase, job: NewRecord) -> None:
     failures: list[Exception] = []
 
     def queue() -> None:
         try:
-            SQLResultStore(database).queued([job])
+            SQLStore(database).queued([job])
         except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
             failures.append(error)
 
@@ -93,12 +156,12 @@ def test_who_comes_while_another_makes_the_tables_waits_for_them(database: OwnDa
     database.in_transaction(make_slowly)
     newcomer.join(timeout=10)
     assert failures == []
-    assert SQLResultStore(database).read(job.id) is not None
+    assert SQLStore(database).read(job.id) is not None
 
 
 def test_code_that_is_behind_the_database_goes_on_working(database: OwnDatabase, job: NewRecord) -> None:
     upgrade(database, *schema.STEPS, LATER_STEP)
-    store = SQLResultStore(database)
+    store = SQLStore(database)
     store.queued([job])
     store.create_tables()
     assert store.read(job.id) is not None
@@ -117,8 +180,8 @@ def test_a_step_that_fails_leaves_nothing_behind(database: OwnDatabase) -> None:
 def test_a_sweep_deletes_what_has_expired_and_nothing_else(
     database: OwnDatabase, job: NewRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql, "SWEEP_BATCH", 10)
-    store = SQLResultStore(database)
+    monkeypatch.setattr(sql_tables, "SWEEP_BATCH", 10)
+    store = SQLStore(database)
     store.queued([job])
     long_ago = NOW - timedelta(days=2)
     for number in range(25):
@@ -133,12 +196,12 @@ def test_a_sweep_deletes_what_has_expired_and_nothing_else(
 def test_expired_records_are_swept_beside_the_writes_when_it_is_time(
     database: OwnDatabase, job: NewRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = SQLResultStore(database)
+    store = SQLStore(database)
     old = msgspec.structs.replace(job, id="old")
     store.record(old, Succeeded(attempt=1, at=NOW - timedelta(days=2), value=1))
     store.record(job, Succeeded(attempt=1, at=NOW, value=1))
     assert count(database) == 2
-    monkeypatch.setattr(sql, "SWEEP_EVERY", timedelta(0))
+    monkeypatch.setattr(sql_tables, "SWEEP_EVERY", timedelta(0))
     store.record(job, Succeeded(attempt=1, at=NOW, value=1))
     assert count(database) == 1
 
@@ -176,7 +239,7 @@ def test_threads_give_their_connections_back_when_they_end(postgres_url: str, jo
 
 
 def test_a_store_may_be_used_again_after_it_was_closed(database: OwnDatabase, job: NewRecord) -> None:
-    store = SQLResultStore(database)
+    store = SQLStore(database)
     store.queued([job])
     store.close()
     assert store.read(job.id) is not None
@@ -192,7 +255,7 @@ def test_on_the_callers_connection_a_record_is_part_of_the_callers_transaction(
     else:
         connection, dialect = psycopg.connect(request.getfixturevalue("postgres_server").fresh_url()), POSTGRESQL
     with contextlib.closing(connection):
-        store = SQLResultStore(CallersDatabase(lambda: connection, dialect))
+        store = SQLStore(CallersDatabase(lambda: connection, dialect))
         store.create_tables()
         connection.commit()
         store.queued([job])

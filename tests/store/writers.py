@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from taskbridge.message import Message
 from taskbridge.store import (
+    DeadLetter,
     Failed,
+    Lease,
     NewRecord,
     ResultStore,
     Retrying,
@@ -140,3 +144,58 @@ def _write_from_threads(store: ResultStore, name: str) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
+
+
+def lease(name: str) -> Lease:
+    """A lease that nobody has ever been given."""
+    return Lease(name=name, holder="a", token=7, until=datetime.now(UTC))
+
+
+def claim_the_same(url_and_folder: str, barrier: Barrier, number: int) -> None:
+    """Claims what all others claim too, and counts with them; says in files of its own what it got."""
+    url, _, folder = url_and_folder.rpartition(" ")
+    store = open_store(url)
+    barrier.wait(timeout=30)
+    won, counted = [], []
+    for index in range(EACH):
+        if store.acquire(f"same {index}", holder=str(number), span=timedelta(seconds=60)) is not None:
+            won.append(str(index))
+        counted.append(str(store.count("together", span=timedelta(seconds=60))))
+    Path(folder, f"{number}.won").write_text("\n".join(won))
+    Path(folder, f"{number}.counted").write_text("\n".join(counted))
+    store.close()
+
+
+def _letter(letter_id: str, task: str) -> DeadLetter:
+    now = datetime.now(UTC)
+    return DeadLetter(
+        id=letter_id,
+        task=task,
+        queue_name="default",
+        backend="default",
+        reason="exhausted",
+        buried_at=now,
+        error=TaskError(attempt=1, at=now, exception_class_path="e", message=letter_id, traceback=BLOB),
+        message=Message(letter_id, task, [BLOB], {}),
+        expires_at=now + timedelta(days=1),
+    )
+
+
+def bury_many(url: str, barrier: Barrier, number: int) -> None:
+    """Letters of its own, and one that all writers share."""
+    store = open_store(url)
+    barrier.wait(timeout=30)
+    for index in range(EACH):
+        store.bury(_letter(f"own-{number}-{index}", "many"))
+        store.bury(_letter("shared", "many"))
+    store.close()
+
+
+def bury_until_killed(url: str, acknowledged: int) -> None:
+    """Says on the descriptor which letter is kept for good, one line each, until somebody kills it."""
+    store = open_store(url)
+    index = 0
+    while True:
+        index += 1
+        store.bury(_letter(f"{os.getpid()}-{index}", f"killed {os.getpid()}"))
+        os.write(acknowledged, f"{os.getpid()}-{index}\n".encode())

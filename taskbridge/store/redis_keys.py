@@ -1,0 +1,59 @@
+"""What all parts of a store on Redis share: a client, the names of the keys, and one kind of error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from redis import Redis, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from taskbridge.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+SOCKET_TIMEOUT: Final = 5.0
+"""Seconds that a connection, and the answer to a command, may take."""
+BATCH: Final = 1_000
+"""Keys that one command touches at most, since Redis serves nobody else meanwhile."""
+
+
+def redis_client(url: str, /) -> Redis:
+    """A client that answers or fails within `SOCKET_TIMEOUT` and never repeats a command by itself.
+
+    Connects nothing. Raises `ValueError` or `TypeError` for a URL that redis-py cannot use.
+    """
+    client: Any = Redis.from_url(
+        url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0)
+    )
+    pool = client.connection_pool
+    # An unknown option in the URL would come to light at the first command only.
+    pool.connection_class(**pool.connection_kwargs)
+    return cast("Redis", client)
+
+
+class RedisKeys:
+    """Not for Redis Cluster: one command touches many keys."""
+
+    def __init__(self, client: Redis, *, prefix: str = "taskbridge") -> None:
+        """With a client of the application's, its own settings of timeouts and retries hold. Every write of the store
+        may be repeated."""
+        self._client: Any = client
+        self._prefix = prefix
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _ask(self, command: Callable[[], T]) -> T:
+        try:
+            return command()
+        except RedisError as error:
+            raise StoreUnavailable(f"the store on Redis did not do as asked: {error}") from error
+
+
+def text(value: str | bytes) -> str:
+    """What Redis answered, whether or not the client decodes."""
+    return value if isinstance(value, str) else value.decode()

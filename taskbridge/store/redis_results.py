@@ -1,0 +1,133 @@
+"""Results in Redis: a hash for each record, a Lua script for each kind of write."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from taskbridge.store import columns
+from taskbridge.store.redis_keys import BATCH, RedisKeys, text
+from taskbridge.store.transition import Failed, Retrying, Started
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from redis import Redis
+
+    from taskbridge.store.columns import Columns
+    from taskbridge.store.record import DetailStatus, NewRecord, Record
+    from taskbridge.store.transition import Transition
+
+_KEPT: Final = ("id", "task", "queue_name", "backend", "enqueued_at", "started_at")
+_SET: Final = ("detail_status", "last_attempted_at", "finished_at", "value")
+
+# For each key: the number of its arguments, its life in ms, then fields and values.
+_QUEUED: Final = """
+local first = 1
+for index, key in ipairs(KEYS) do
+    local last = first + 1 + tonumber(ARGV[first])
+    if redis.call('EXISTS', key) == 0 then
+        redis.call('HSET', key, unpack(ARGV, first + 2, last))
+        redis.call('PEXPIRE', key, ARGV[first + 1])
+    end
+    first = last + 1
+end
+"""
+
+# Arguments: states that stay, states in which a later execution stays, the attempt, the execution, whether they
+# replace what is there, the new error, the limit of all errors, life in ms, the number of fields and values to keep if
+# they are there, those, and the fields and values to write.
+_TRANSITION: Final = """
+local key, attempt, execution, line = KEYS[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
+local was = redis.call('HMGET', key, 'detail_status', 'attempts', 'execution')
+local attempts, latest = tonumber(was[2] or 0), tonumber(was[3] or 0)
+if was[1] then
+    local status = ' ' .. was[1] .. ' '
+    if string.find(ARGV[1], status, 1, true) then return 0 end
+    if latest > execution and string.find(ARGV[2], status, 1, true) then return 0 end
+end
+if ARGV[5] == '1' or attempt > attempts then attempts = attempt end
+if ARGV[5] == '1' or execution > latest then latest = execution end
+redis.call('HDEL', key, 'value', 'finished_at')
+local split = 9 + tonumber(ARGV[9])
+for index = 10, split, 2 do
+    redis.call('HSETNX', key, ARGV[index], ARGV[index + 1])
+end
+redis.call('HSET', key, 'attempts', attempts, 'execution', latest, unpack(ARGV, split + 1))
+if line ~= '' then
+    local errors = redis.call('HGET', key, 'errors') or ''
+    if #errors <= tonumber(ARGV[7]) then redis.call('HSET', key, 'errors', errors .. line) end
+end
+redis.call('PEXPIRE', key, ARGV[8])
+return 1
+"""
+
+
+class RedisResultStore(RedisKeys):
+    """A `ResultStore` in hashes named `PREFIX:result:ID`, which Redis itself expires."""
+
+    def __init__(self, client: Redis, *, prefix: str = "taskbridge") -> None:
+        super().__init__(client, prefix=prefix)
+        self._results = f"{prefix}:result:"
+        self._queued = self._client.register_script(_QUEUED)
+        self._transition = self._client.register_script(_TRANSITION)
+
+    def queued(self, jobs: Sequence[NewRecord], /) -> None:
+        for start in range(0, len(jobs), BATCH):
+            now = columns.now()
+            keys: list[str] = []
+            arguments: list[str | int] = []
+            for job in jobs[start : start + BATCH]:
+                row = columns.of_new(job)
+                pairs = _pairs(row, row)
+                keys.append(self._results + job.id)
+                arguments += (len(pairs), _life(row, now), *pairs)
+            self._ask(partial(self._queued, keys=keys, args=arguments))
+
+    def record(self, job: NewRecord, transition: Transition, /) -> bool:
+        row = columns.of_transition(job, transition)
+        kind = type(transition)
+        is_retry = kind is Retrying
+        kept = _pairs(row, _KEPT if is_retry else (*_KEPT, "run_after"))
+        written = _pairs(row, (*_SET, "run_after") if is_retry else _SET)
+        arguments: list[str | int] = [
+            _listed(kind.rule.yields_to),
+            _listed(kind.rule.newer_wins_in),
+            row["attempts"] or 0,
+            row["execution"] or 0,
+            int(kind is Started),
+            row["errors"] or "",
+            2**53 if kind is Failed else columns.ERRORS_LIMIT,
+            _life(row, columns.now()),
+            len(kept),
+            *kept,
+            *written,
+            "expires_at",
+            row["expires_at"] or 0,
+        ]
+        return int(self._ask(partial(self._transition, keys=[self._results + job.id], args=arguments))) == 1
+
+    def forget(self, ids: Sequence[str], /) -> None:
+        for start in range(0, len(ids), BATCH):
+            keys = [self._results + job_id for job_id in ids[start : start + BATCH]]
+            self._ask(partial(self._client.delete, *keys))
+
+    def read(self, job_id: str, /) -> Record | None:
+        found = self._ask(partial(self._client.hgetall, self._results + job_id))
+        if not found:
+            return None
+        fields = {text(name): text(value) for name, value in found.items()}
+        return columns.to_record({name: fields.get(name) for name in columns.NAMES})
+
+
+def _pairs(row: Columns, names: Iterable[str]) -> list[str | int]:
+    return [part for name in names if (value := row[name]) is not None for part in (name, value)]
+
+
+def _life(row: Columns, now: int) -> int:
+    # A span and not a moment, so that a server whose clock is wrong does not drop records early.
+    return (int(row["expires_at"] or 0) - now) // 1_000
+
+
+def _listed(statuses: frozenset[DetailStatus]) -> str:
+    return f" {' '.join(status.value for status in statuses)} "

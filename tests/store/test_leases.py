@@ -1,0 +1,116 @@
+"""What every store's leases and counters do, whatever it stands on."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.store import writers
+from tests.store.processes import WRITERS, together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from taskbridge.store import Store
+
+LONG = timedelta(seconds=60)
+SHORT = timedelta(milliseconds=60)
+
+
+@pytest.fixture
+def name() -> str:
+    return f"lease %s ? {uuid.uuid4().hex}"
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_one_holder_at_a_time(store: Store, name: str) -> None:
+    lease = store.acquire(name, holder="a", span=LONG)
+    assert lease is not None
+    assert (lease.name, lease.holder) == (name, "a")
+    assert timedelta(seconds=50) < lease.until - datetime.now(UTC) < timedelta(seconds=70)
+    assert store.acquire(name, holder="b", span=LONG) is None
+    assert store.acquire(f"{name} other", holder="b", span=LONG) is not None
+
+
+def test_who_holds_it_gets_it_again_under_the_same_token(store: Store, name: str) -> None:
+    lease = store.acquire(name, holder="a", span=LONG)
+    again = store.acquire(name, holder="a", span=LONG)
+    assert lease is not None
+    assert again is not None
+    assert again.token == lease.token
+    assert again.until >= lease.until
+
+
+def test_the_token_rises_whether_the_lease_was_given_back_or_ran_out(store: Store, name: str) -> None:
+    tokens = []
+    for holder in ("a", "b", "a", "a"):
+        lease = store.acquire(name, holder=holder, span=LONG)
+        assert lease is not None
+        tokens.append(lease.token)
+        store.release([lease])
+    assert store.acquire(name, holder="c", span=SHORT) is not None
+    until(lambda: store.acquire(name, holder="d", span=LONG) is not None)
+    last = store.acquire(name, holder="d", span=LONG)
+    assert last is not None
+    tokens.append(last.token)
+    assert tokens == sorted(set(tokens))
+
+
+def test_many_leases_are_renewed_together_and_the_lost_ones_are_missing(store: Store, name: str) -> None:
+    names = [f"{name} {number}" for number in range(1_234)]
+    leases = [store.acquire(each, holder="a", span=LONG) for each in names[:20]]
+    held = [lease for lease in leases if lease is not None]
+    assert len(held) == 20
+    assert store.renew(held, span=LONG) == set(names[:20])
+    store.release(held[:1])
+    assert store.acquire(names[0], holder="b", span=LONG) is not None
+    unknown = [writers.lease(each) for each in names[20:]]
+    assert store.renew([*held, *unknown], span=LONG) == set(names[1:20])
+    assert store.renew([], span=LONG) == frozenset()
+
+
+def test_a_renewed_lease_does_not_run_out(store: Store, name: str) -> None:
+    lease = store.acquire(name, holder="a", span=SHORT)
+    assert lease is not None
+    assert store.renew([lease], span=LONG) == {name}
+    time.sleep(2 * SHORT.total_seconds())
+    assert store.acquire(name, holder="b", span=LONG) is None
+
+
+def test_one_that_ran_out_is_held_on_unless_another_has_taken_it(store: Store, name: str) -> None:
+    lease = store.acquire(name, holder="a", span=SHORT)
+    assert lease is not None
+    time.sleep(2 * SHORT.total_seconds())
+    assert store.renew([lease], span=SHORT) == {name}
+    until(lambda: store.acquire(name, holder="b", span=LONG) is not None)
+    assert store.renew([lease], span=LONG) == frozenset()
+    store.release([lease])
+    assert store.acquire(name, holder="c", span=LONG) is None
+
+
+def test_counters_count_from_one_and_are_forgotten(store: Store, name: str) -> None:
+    assert [store.count(name, span=LONG) for _ in range(3)] == [1, 2, 3]
+    assert store.count(f"{name} other", span=LONG) == 1
+    assert store.count(name, span=SHORT) == 4
+    time.sleep(2 * SHORT.total_seconds())
+    assert store.count(name, span=LONG) == 1
+
+
+def test_of_many_processes_one_gets_the_lease(durable_url: str, tmp_path: Path) -> None:
+    with together(writers.claim_the_same, f"{durable_url} {tmp_path}"):
+        pass
+    won = [line for path in tmp_path.glob("*.won") for line in path.read_text().splitlines()]
+    assert sorted(won) == sorted(f"{number}" for number in range(writers.EACH))
+    counts = [int(line) for path in tmp_path.glob("*.counted") for line in path.read_text().splitlines()]
+    assert sorted(counts) == list(range(1, WRITERS * writers.EACH + 1))
