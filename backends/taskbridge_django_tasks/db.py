@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -31,6 +31,7 @@ from taskbridge.settings import check_options
 from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
 from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
+from taskbridge_django_tasks.bulk import insert
 from taskbridge_django_tasks.connection import thread_connection
 from taskbridge_django_tasks.jsonb import through_jsonb, through_text
 from taskbridge_django_tasks.patches import forget_connections_after_fork
@@ -125,6 +126,10 @@ class DatabaseBackend(DjangoBackend):
         with self._enqueuing(using):
             if len(rows) == 1:
                 rows[0].save(force_insert=True, using=using)
+            elif self._is_jsonb:
+                with transaction.atomic(using) if len(rows) > BATCH else nullcontext():
+                    for start in range(0, len(rows), BATCH):
+                        insert(rows[start : start + BATCH], connections[using])
             else:
                 self._rows.objects.using(using).bulk_create(rows, batch_size=BATCH)
         if self._is_jsonb and len(rows) >= ANALYZE_FROM:

@@ -47,6 +47,25 @@ print(json.dumps([
     DBTaskResult.objects.count(),
 ]))
 """
+IN_BULK = """
+from datetime import UTC, datetime
+later = datetime(2099, 1, 1, tzinfo=UTC)
+values = [1, "zwei", 1e16, "nul \\0", None]
+def rows():
+    made = list(DBTaskResult.objects.values())
+    for row in made:
+        row["args_kwargs"].pop("taskbridge")
+        assert row.pop("id") and row.pop("enqueued_at")
+    DBTaskResult.objects.all().delete()
+    return sorted(map(repr, made))
+for task in (application.note, application.note.using(priority=7, run_after=later)):
+    for value in values:
+        task.enqueue(value)
+alone = rows()
+application.note.enqueue_many([(value,) for value in values])
+application.note.using(priority=7, run_after=later).enqueue_many([(value,) for value in values])
+print(json.dumps([alone, rows()]))
+"""
 CARRIED = """
 from taskbridge_django_tasks.wire import from_native
 values = [1e16, -0.0, 1e-7, 0.1, 2**70, "nul \\0", {"b": 1, "a": {"zz": 1, "y": [-1e300]}}, [], None, "ż🙂", 1.0]
@@ -124,6 +143,12 @@ def test_one_job_is_one_insert(project: Project) -> None:
     assert set(many) <= {"BEGIN", "INSERT", "COMMIT"}
     assert many.count("INSERT") <= 1000 / 50
     assert rows == 1002
+
+
+def test_rows_written_together_are_those_written_one_by_one(project: Project) -> None:
+    alone, together = project.enqueue(IN_BULK)
+    assert len(alone) == 10
+    assert together == alone
 
 
 def test_values_that_the_column_would_change_arrive_as_they_were_sent(project: Project) -> None:
