@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test check bench format conformance pages requirements changelog clean
+.PHONY: help compare compare-full test check bench format conformance gauntlet pages requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -66,6 +66,9 @@ requirements: environment ## compile requirements/*.txt from pyproject.toml; ARG
 
 changelog: environment ## show what the next release's changelog would say
 	@$(bin)/towncrier build --draft --version next
+
+gauntlet: environment ## 2,000 jobs and 20 kills on each backend, 5 times, resumable; BACKEND=rq+redis, ARGS='--faults sigterm'
+	@$(bin)/python -m taskbridge_compare.gauntlet --out comparisons/results/gauntlet --backends "$(BACKEND)" $(ARGS)
 
 clean: ## remove what was built, the environments included
 	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -84,6 +84,10 @@ class Ledger:
         """All events so far, in the order of the monotonic clock."""
         return sorted(self._read(), key=lambda event: event.at)
 
+    def since(self, seen: int) -> list[Event]:
+        """The events after the first `seen`, in the order of arrival."""
+        return self._read()[seen:]
+
     def _read(self) -> list[Event]:
         with self._lock:
             with self.path.open("rb") as file:

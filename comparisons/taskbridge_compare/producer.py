@@ -29,6 +29,8 @@ def handle(app: Any, request: dict[str, Any]) -> dict[str, Any]:
     try:
         if request["verb"] == "enqueue":
             return {"id": str(app.enqueue(request["task"], request["job"], **request["options"]))}
+        if request["verb"] == "enqueue_each":
+            return {"refused": enqueue_each(app, request)}
         if request["verb"] == "measure":
             return {"seconds": [measure(app, request) for _ in range(request["rounds"])]}
         if request["verb"] == "schedule":
@@ -36,6 +38,25 @@ def handle(app: Any, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": "ValueError", "message": f"unknown verb {request['verb']!r}"}
     except BaseException as error:  # noqa: BLE001 - whatever the engine raises is the answer
         return {"error": type(error).__name__, "message": str(error)[:500]}
+
+
+def enqueue_each(app: Any, request: dict[str, Any]) -> int:
+    """Enqueue `jobs` one after the other, `pause` seconds apart, each with its ledger lines; how many were refused."""
+    import probe  # type: ignore[import-not-found]  # beside us in the application's folder
+
+    refused = 0
+    for job in request["jobs"]:
+        probe.record("enqueue", job["key"])
+        try:
+            native_id = app.enqueue(request["task"], job)
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises is the answer
+            refused += 1
+            words = {"error": type(error).__name__, "message": str(error)[:200]}
+            probe.record("refused", job["key"], maybe_accepted=getattr(error, "maybe_accepted", None), **words)
+        else:
+            probe.record("enqueued", job["key"], id=str(native_id))
+        time.sleep(request.get("pause", 0.0))
+    return refused
 
 
 def measure(app: Any, request: dict[str, Any]) -> float:

@@ -15,10 +15,10 @@ from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge_compare.residual import USUAL_QUEUES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from taskbridge.services import Kind, Server
+    from taskbridge.services import Kind, Options, Server
     from taskbridge_compare.drivers import Broker
 
 _KINDS: dict[Broker, Kind] = {"redis": "redis", "amqp": "rabbitmq", "postgres": "postgres"}
@@ -27,8 +27,10 @@ _KINDS: dict[Broker, Kind] = {"redis": "redis", "amqp": "rabbitmq", "postgres": 
 class Servers:
     """Starts what is needed; what cannot be started is known by its reason, which ends in the command that helps."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Mapping[Broker, Options] | None = None) -> None:
+        """`options` set up those servers that are started here, and not those given by a URL."""
         self._folder = folder
+        self._options = options or {}
         self._servers: dict[Broker, Server] = {}
         self._lock = threading.Lock()
         self._files = 0
@@ -52,11 +54,19 @@ class Servers:
     def _start(self, broker: Broker) -> None:
         try:
             if broker in _KINDS:
-                self._servers[broker] = start(_KINDS[broker])
+                self._servers[broker] = start(_KINDS[broker], options=self._options.get(broker))
         except (ConfigurationError, ProcessFailed, KeyError, OSError) as error:
             self.missing[broker] = str(error)
         finally:
             self._ready.put(broker)
+
+    def adopt(self, broker: Broker, server: Server) -> None:
+        """Use a server that somebody else has started, and ends."""
+        self._servers[broker] = server
+
+    def running(self, broker: Broker) -> Server:
+        """The server itself, to kill it and to start it again. Raises KeyError for a broker that is a file."""
+        return self._servers[broker]
 
     def fresh_url(self, broker: Broker) -> str:
         """An empty database, vhost or file that nobody else uses."""

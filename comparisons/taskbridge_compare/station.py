@@ -108,6 +108,11 @@ class Station:
         """The application as written."""
         return self._application
 
+    @property
+    def directory(self) -> Path:
+        """Where the application lies."""
+        return self._producer_folder
+
     def environment(self, application: Application) -> dict[str, str]:
         """What the application's processes get on top of ours."""
         return {

@@ -1,0 +1,75 @@
+"""The command line of the gauntlet."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taskbridge_compare.drivers import RowsError, choose
+from taskbridge_compare.gauntlet.faults import FAULTS
+from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.run import Gauntlet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FOUND_RED = 3
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """0: every cell is green, or only native ones are not. 3: one of TaskBridge's is red or unknown."""
+    arguments = _parser().parse_args(words)
+    try:
+        cells = _cells(arguments)
+    except (RowsError, ValueError) as error:
+        print(f"gauntlet: {error}", file=sys.stderr)  # noqa: T201 - this is a command
+        return 2
+    typed = shlex.join(["python", "-m", "taskbridge_compare.gauntlet", *(sys.argv[1:] if words is None else words)])
+    gauntlet = Gauntlet(
+        cells=cells,
+        folder=arguments.out,
+        beside=arguments.beside,
+        tell=lambda line: print(line, flush=True),  # noqa: T201 - this is a command
+        command=typed,
+        keep_logs=arguments.logs,
+    )
+    gauntlet.execute()
+    wanted = [cell for cell in cells if cell.driver.profile != "native"]
+    green = all(cell.name in gauntlet.judged and gauntlet.judged[cell.name].colour == "green" for cell in wanted)
+    return 0 if green else _FOUND_RED
+
+
+def _cells(arguments: argparse.Namespace) -> list[Cell]:
+    drivers = choose([name for name in arguments.backends.split(",") if name])
+    drivers = [driver for driver in drivers if driver.profile in (*arguments.profiles.split(","), "planted")]
+    size = Size(jobs=arguments.jobs, strikes=arguments.kills, patience=arguments.patience, settle=arguments.settle)
+    cells = []
+    for name in arguments.faults.split(","):
+        if name not in FAULTS:
+            raise ValueError(f"--faults {name}: no such fault; there are {', '.join(FAULTS)}")
+        cells += [
+            Cell(driver=driver, fault=FAULTS[name], repeat=repeat, size=size)
+            for repeat in range(1, arguments.repeats + 1)
+            for driver in drivers
+            if not FAULTS[name].inapplicable(driver.broker)
+        ]
+    return cells
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m taskbridge_compare.gauntlet", description=__doc__)
+    parser.add_argument("--backends", default="", help="with commas: rq, huey+sqlite, ...; all, if none")
+    parser.add_argument("--profiles", default="taskbridge", help="taskbridge, native or both, with commas")
+    parser.add_argument("--faults", default="sigkill", help=f"with commas, of: {', '.join(FAULTS)}")
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=20, help="strikes that have to count")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--beside", type=int, default=2, help="cells at a time")
+    parser.add_argument("--patience", type=float, default=40.0, help="seconds without progress before it gives up")
+    parser.add_argument("--settle", type=float, default=12.0, help="seconds after the last job")
+    parser.add_argument("--out", type=Path, default=Path("gauntlet-results"), help="a folder for one file a cell")
+    parser.add_argument("--logs", type=Path, help="a folder for the workers' logs of cells that are not green")
+    return parser

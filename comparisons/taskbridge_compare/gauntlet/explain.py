@@ -1,0 +1,56 @@
+"""Why did a job run once more? Pure: two executions, the deaths and the breaks between them, and one word."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskbridge_compare.gauntlet.executions import Break, Death, Execution
+
+ACK_WINDOW_SECONDS = 0.5
+"""An execution that ended so shortly before a kill may not have been acknowledged yet."""
+RECONNECT_SECONDS = 10.0
+"""For so long after a break a worker may run what it holds, although the broker gives it to others again."""
+
+Explanation = Literal["cut", "not acknowledged", "broken connection", "sent again", "unexplained"]
+
+
+def explain(
+    before: Execution, after: Execution, deaths: Sequence[Death], breaks: Sequence[Break], *, sent_doubtfully: bool
+) -> Explanation:
+    """What made `after` necessary, although `before` had begun."""
+    earlier = [death for death in deaths if death.at < after.begin]
+    if any(death.cut(before) for death in earlier):
+        return "cut"
+    if before.finished is not None and any(
+        death.killed and 0 <= death.at - before.finished <= ACK_WINDOW_SECONDS for death in earlier
+    ):
+        return "not acknowledged"
+    if any(_held_across(before, after, gap) for gap in breaks):
+        return "broken connection"
+    if sent_doubtfully:
+        return "sent again"
+    return "unexplained"
+
+
+def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
+    """True if the worker held the job over the break: its acknowledgement was lost, and the broker gave it again."""
+    over = before.until if before.until is not None else after.begin
+    return (
+        gap.begin < after.begin
+        and over >= gap.begin - ACK_WINDOW_SECONDS
+        and before.begin <= gap.healed + RECONNECT_SECONDS
+    )
+
+
+def recoveries(runs: Sequence[Execution], deaths: Sequence[Death]) -> list[float]:
+    """Seconds from each cut of one of these executions of a job to the job's next beginning."""
+    found = []
+    for run in runs:
+        cut = next((death for death in deaths if death.cut(run)), None)
+        again = [other.begin for other in runs if cut is not None and other.begin > cut.at]
+        if cut is not None and again:
+            found.append(again[0] - cut.at)
+    return found

@@ -1,0 +1,14 @@
+"""Every fault, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskbridge_compare.gauntlet.worker_faults import SIGKILL, SIGTERM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskbridge_compare.gauntlet.fault import Fault
+
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (SIGKILL, SIGTERM)}

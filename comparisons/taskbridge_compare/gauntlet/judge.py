@@ -1,0 +1,152 @@
+"""The judge: a pure function from a history to what was lost, what is stuck, and what ran more often than explained.
+
+It sees no engine, no broker and no clock, and believes nothing that the recorder says about a strike but its time and
+the processes that were frozen.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from taskbridge_compare.gauntlet.executions import breaks, deaths, executions, hits
+from taskbridge_compare.gauntlet.explain import Explanation, explain, recoveries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskbridge_compare.ledger import Event
+
+BAR_SECONDS = 30.0
+"""Within this time after a kill a cut job begins again."""
+
+Colour = Literal["green", "red", "unknown"]
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a drain came to. The tuples of strings hold keys of jobs."""
+
+    colour: Colour
+    reasons: tuple[str, ...]
+    confirmed: int
+    """Enqueues that returned."""
+    doubtful: int
+    """Enqueues that failed, and did not say that the broker cannot hold the job."""
+    struck: int
+    """Strikes that counted: an attempt was between its start and its end, or a message was on its way."""
+    cut: int
+    """Executions that a strike ended."""
+    lost: tuple[str, ...]
+    """Confirmed, never completed, and nowhere in the broker."""
+    stuck: tuple[str, ...]
+    """Confirmed, never completed, and still in the broker."""
+    parked: tuple[str, ...]
+    """Confirmed, never completed, and filed as failed."""
+    unsearched: tuple[str, ...]
+    """Confirmed, never completed; the broker was not searched for them."""
+    ghosts: tuple[str, ...]
+    """Ran, although their enqueue said that the broker cannot hold them."""
+    unexplained: tuple[str, ...]
+    """Ran once more without a strike that explains it."""
+    extra: Mapping[str, int] = field(default_factory=dict)
+    """Explanation -> the number of executions, more than one a job, that it covers."""
+    recovery: tuple[float, ...] = ()
+    """Seconds from each cut of an execution to its job's next beginning, sorted."""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        again = ", ".join(f"{count} {why}" for why, count in self.extra.items()) or "none"
+        numbers = f"{self.confirmed} confirmed, {self.struck} strikes, ran again: {again}"
+        return f"{self.colour}: {'; '.join(self.reasons) or '0 lost, 0 stuck, each extra run explained'} ({numbers})"
+
+
+def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
+    """Judge a drain. `asked` holds `token` (what the keys of its jobs begin with), `jobs`, `strikes` (how many of them
+    have to count) and `sentinel` (the key of the job that was sent last, whose run proves that a worker serves).
+    """
+    own = [event for event in history if event.key.startswith(asked["token"] + "-")]
+    runs = executions(own)
+    ends, gaps = deaths(history), breaks(history)
+    confirmed = {event.key for event in own if event.kind == "enqueued"}
+    refusals = {event.key: event.extra.get("maybe_accepted") for event in own if event.kind == "refused"}
+    doubtful = {key for key, maybe in refusals.items() if maybe is not False} - confirmed
+    struck_enqueues = {gap.key for gap in gaps if gap.key} | doubtful
+
+    done = {key for key, all_ in runs.items() if any(run.finished is not None for run in all_)}
+    never = (confirmed | (doubtful & runs.keys())) - done
+    fates = _fates(never, {event.key: event.extra["places"] for event in own if event.kind == "residual"})
+    fates["ran although its enqueue said that it cannot"] = sorted(
+        (refusals.keys() - doubtful - confirmed) & runs.keys()
+    )
+
+    extra: Counter[Explanation] = Counter()
+    unexplained = []
+    for key, all_ in runs.items():
+        for before, after in itertools.pairwise(all_):
+            why = explain(before, after, ends, gaps, sent_doubtfully=key in struck_enqueues)
+            extra[why] += 1
+            if why == "unexplained":
+                unexplained.append(key)
+    fates["ran again, and no strike explains it"] = sorted(unexplained)
+
+    recovery = sorted(seconds for all_ in runs.values() for seconds in recoveries(all_, ends))
+    reasons = [f"{len(keys)} {fate} ({', '.join(keys[:_NAMED])})" for fate, keys in fates.items() if keys]
+    if recovery and recovery[-1] > BAR_SECONDS:
+        reasons.append(f"a cut job began again only after {recovery[-1]:.1f} s")
+    struck = len(hits(history))
+    colour: Colour = "red" if reasons else "green"
+    if not reasons and (doubts := _doubts(history, asked, len(confirmed | refusals.keys()), struck)):
+        colour, reasons = "unknown", doubts
+    lost, stuck, parked, unsearched, ghosts, again = map(tuple, fates.values())
+    return Judgement(
+        colour=colour,
+        reasons=tuple(reasons),
+        confirmed=len(confirmed),
+        doubtful=len(doubtful),
+        struck=struck,
+        cut=sum(any(death.cut(run) for death in ends) for all_ in runs.values() for run in all_),
+        lost=lost,
+        stuck=stuck,
+        parked=parked,
+        unsearched=unsearched,
+        ghosts=ghosts,
+        unexplained=again,
+        extra=dict(sorted(extra.items())),
+        recovery=tuple(round(seconds, 3) for seconds in recovery),
+    )
+
+
+def _fates(never: set[str], found: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, list[str]]:
+    """Each job that never completed, by what the search of the broker says of it."""
+    fates: dict[str, list[str]] = {"lost": [], "stuck": [], "filed as failed": [], "never completed, not searched": []}
+    for key in sorted(never):
+        states = {place["state"] for place in found.get(key, ())} - {"data"}
+        if key not in found:
+            fate = "never completed, not searched"
+        elif "failed" in states:
+            fate = "filed as failed"
+        else:
+            fate = "stuck" if states else "lost"
+        fates[fate].append(key)
+    return fates
+
+
+def _doubts(history: Sequence[Event], asked: Mapping[str, Any], tried: int, struck: int) -> list[str]:
+    """Why a history without a flaw proves nothing."""
+    doubts = []
+    if tried < asked["jobs"]:
+        doubts.append(f"only {tried} of {asked['jobs']} jobs were enqueued")
+    if struck < asked["strikes"]:
+        doubts.append(f"only {struck} of {asked['strikes']} strikes hit")
+    if not any(event.kind == "end" and event.key == asked["sentinel"] for event in history):
+        doubts.append("no worker ran the sentinel job")
+    return doubts

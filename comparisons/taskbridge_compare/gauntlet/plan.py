@@ -1,0 +1,49 @@
+"""What a gauntlet is made of: cells, each one drain of one row under one fault, and how large they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskbridge_compare.drivers import Driver
+    from taskbridge_compare.gauntlet.fault import Fault
+
+SLOTS = 2
+"""Jobs that a worker runs at a time, where its engine lets us choose; so that a strike finds neighbours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much, and how long to wait for it. Times are seconds."""
+
+    jobs: int
+    strikes: int
+    patience: float = 40.0
+    """Without any progress for so long, what has not completed by then never will."""
+    settle: float = 12.0
+    """After the last job, for what would run once more."""
+
+    def plain(self) -> dict[str, float]:
+        return {"jobs": self.jobs, "strikes": self.strikes, "patience": self.patience, "settle": self.settle}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One drain."""
+
+    driver: Driver
+    fault: Fault
+    repeat: int
+    size: Size
+
+    @property
+    def name(self) -> str:
+        """A file's name, and what a line of the progress calls it."""
+        return f"{self.driver.backend}.{self.driver.profile}.{self.fault.name}.{self.repeat}"
+
+    def path(self, folder: Path) -> Path:
+        """Where its result lies."""
+        return folder / f"{self.name}.json.gz"
