@@ -57,7 +57,7 @@ def test_a_missing_engine_is_named_with_the_command_that_adds_it() -> None:
 
 
 def test_nothing_to_run_is_an_exit_code_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(kind: str) -> None:
+    def refuse(kind: str, **_: object) -> None:
         raise ServiceUnavailable(f"no {kind} server: run `apt-get install redis-server`")
 
     monkeypatch.setattr("taskbridge_compare.servers.start", refuse)
