@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from taskbridge.backend import Backend
     from taskbridge.settings import BackendSettings
+    from taskbridge.signing import KeyRing
     from taskbridge.store import Record, ResultStore
     from taskbridge.task import Task
 
@@ -38,8 +39,8 @@ class Binding(Generic[R]):
     """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
 
     __slots__ = (
-        "_has_native_workers", "_open_store", "_options", "_result_ttl", "_size_limit", "_store", "_task", "_template",
-        "alias", "backend", "generation",
+        "_has_native_workers", "_open_store", "_options", "_result_ttl", "_signing_keys", "_size_limit", "_store",
+        "_task", "_template", "alias", "backend", "generation",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,7 @@ class Binding(Generic[R]):
         settings: BackendSettings,
         open_store: Callable[[], ResultStore | None],
         generation: object,
+        signing_keys: KeyRing | None = None,
     ) -> None:
         url = settings.target if isinstance(settings.target, BackendURL) else None
         options = task.options
@@ -67,6 +69,7 @@ class Binding(Generic[R]):
         self._result_ttl = settings.result_ttl
         self._has_native_workers = url is not None and url.has_native_workers
         self._open_store = open_store
+        self._signing_keys = signing_keys
         self._store: ResultStore | None = open_store() if options.result else None
         self._template = (wire_name(task, backend), dict(options.native.get(backend.engine, {})), _overrides(task))
 
@@ -113,9 +116,12 @@ class Binding(Generic[R]):
             at_most_once=options.delivery == "at_most_once",
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
         )
-        return Message(
+        message = Message(
             job_id, task, plain_args, plain_kwargs, options.queue_name, options.priority, run_after, headers, native
         )
+        if self._signing_keys is not None:
+            self._signing_keys.sign(message)
+        return message
 
     def _send(self, messages: Sequence[Message]) -> None:
         store = self._store

@@ -31,6 +31,8 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     result: bool = False
     at_most_once: bool = False
     metadata: dict[str, Any] = {}
+    signature: str = ""
+    """The key's name and the HMAC, where there are signing keys."""
 
 
 _encoder = msgspec.json.Encoder()
@@ -70,7 +72,7 @@ class Message(msgspec.Struct, gc=False):
 Parked = Literal["undecodable", "unknown task"]
 """Why a native message cannot be given to a task at all."""
 
-Reason = Literal["exhausted", "crashed out", "at most once", "wrong signature"] | Parked
+Reason = Literal["exhausted", "crashed out", "at most once", "wrong signature", "not signed"] | Parked
 """Why no further attempt follows."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from taskbridge.backend import HasStore
 from taskbridge.binding import Binding
@@ -114,6 +114,7 @@ class Router:
                 settings=self.backend_settings(alias),
                 open_store=lambda: self.store(alias),
                 generation=self.generation,
+                signing_keys=self.settings.signing_keys,
             )
 
 
@@ -163,6 +164,8 @@ def configure(
     backends: Mapping[str, Any] | None = None,
     queues: Sequence[str] = (),
     imports: Sequence[str] = (),
+    signing_keys: Sequence[str] = (),
+    unsigned: Literal["accept", "refuse"] = "refuse",
 ) -> None:
     """Set the backends of this process; it wins over the environment and `pyproject.toml`.
 
@@ -173,10 +176,16 @@ def configure(
         queues: the queues that may be named, where a backend names none of its own. Default: `default`.
         imports: modules that declare tasks.
 
+        signing_keys: `name:secret` of each key; the first signs what is enqueued, and a worker runs what any of them
+            signed. Better in the environment, as TASKBRIDGE_SIGNING_KEYS.
+        unsigned: what a worker with keys does with messages that carry no signature at all.
+
     Raises:
         ConfigurationError: what is set cannot be read. Nothing is opened yet.
     """
     if url is not None and not isinstance(url, str):
         raise ConfigurationError(f"configure(url={mask_url(str(url))!r}): the URL must be a string.")
     data = {"url": url, "backends": dict(backends or {}), "queues": tuple(queues), "imports": tuple(imports)}
+    if signing_keys:
+        data |= {"signing_keys": tuple(signing_keys), "unsigned": unsigned}
     router.configure(build({key: value for key, value in data.items() if value}, origin="configure()"))

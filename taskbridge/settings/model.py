@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskbridge.errors import ConfigurationError
 from taskbridge.settings.suggestion import did_you_mean
 from taskbridge.settings.url import BackendURL, parse_url
+from taskbridge.signing import KeyRing
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -52,6 +53,8 @@ class Settings:
     queues: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     """Modules that declare tasks; a worker imports them."""
+    signing_keys: KeyRing | None = None
+    """None: messages are neither signed nor checked."""
 
 
 def words(value: object, key: str, origin: str) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
     Raises:
         ConfigurationError: an unknown key, with a suggestion, or a value of the wrong kind.
     """
-    _refuse_unknown(data, ("url", "backends", "queues", "imports"), origin)
+    _refuse_unknown(data, ("url", "backends", "queues", "imports", "signing_keys", "unsigned"), origin)
     tables = data.get("backends", {})
     if not isinstance(tables, Mapping):
         raise ConfigurationError(f"{origin}: backends must be a table of alias to URL, not {tables!r}.")
@@ -82,7 +85,18 @@ def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
         backends=backends,
         queues=words(data.get("queues", ()), "queues", origin),
         imports=words(data.get("imports", ()), "imports", origin),
+        signing_keys=_signing_keys(data, origin),
     )
+
+
+def _signing_keys(data: Mapping[str, Any], origin: str) -> KeyRing | None:
+    unsigned = data.get("unsigned", "refuse")
+    if unsigned not in ("accept", "refuse"):
+        raise ConfigurationError(f"{origin}: unsigned={unsigned!r} is not known. Write accept or refuse.")
+    keys = data.get("signing_keys", ())
+    if not isinstance(keys, str | Sequence) or not all(isinstance(key, str) for key in keys):
+        raise ConfigurationError(f"{origin}: signing_keys must be a list of name:secret.")
+    return KeyRing.of(words(keys, "signing_keys", origin), accepts_unsigned=unsigned == "accept", origin=origin)
 
 
 def _backend(alias: str, value: Any, origin: str) -> BackendSettings:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from taskbridge.message import Headers, Message, Outcome
     from taskbridge.registry import Registry
+    from taskbridge.signing import KeyRing
     from taskbridge.store import Store
     from taskbridge.task import Task
 
@@ -56,6 +57,7 @@ class Environment:
     open_store: Callable[[], Store | None]
     result_ttl: timedelta = DEFAULT_TTL
     """How long a result is kept after its job has ended."""
+    signing_keys: KeyRing | None = None
     crash_budget: int = DEFAULT_CRASH_BUDGET
     """How often a job whose worker died is run again."""
 

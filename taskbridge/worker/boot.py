@@ -49,6 +49,7 @@ def boot(alias: str | None = None) -> Booted:
         registry=registry,
         open_store=lambda: router.store(alias),
         result_ttl=router.backend_settings(alias).result_ttl,
+        signing_keys=router.settings.signing_keys,
         crash_budget=router.backend_settings(alias).crash_budget,
     )
     backend.serve(registry, Runner(backend, environment))
@@ -91,4 +92,8 @@ def worker_environment(options: WorkerOptions, /) -> dict[str, str]:
         key = "TASKBRIDGE_URL" if options.alias == DEFAULT else f"TASKBRIDGE_BACKENDS__{options.alias.upper()}__URL"
         environment[key] = settings.target.full()
     environment["TASKBRIDGE_QUEUES"] = ",".join(settings.queues)
+    keys = router.settings.signing_keys
+    if keys is not None:
+        environment["TASKBRIDGE_SIGNING_KEYS"] = keys.to_wire()
+        environment["TASKBRIDGE_UNSIGNED"] = "accept" if keys.accepts_unsigned else "refuse"
     return environment

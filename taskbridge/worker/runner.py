@@ -21,6 +21,7 @@ from taskbridge.worker.final_failure import FinalFailure
 from taskbridge.worker.logs import Logs
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
+from taskbridge.worker.signatures import Signatures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +35,7 @@ logger = logging.getLogger("taskbridge.attempt")
 ORDER: tuple[type[Middleware], ...] = (
     Logs,
     Connections,
+    Signatures,
     Results,
     Expiry,
     FinalFailure,
@@ -46,7 +48,7 @@ ORDER: tuple[type[Middleware], ...] = (
 )
 """Outermost first."""
 
-ALWAYS = frozenset({Logs, Connections, FinalFailure, CrashBudget, Failure, AroundHooks, Call})
+ALWAYS = frozenset({Logs, Connections, Signatures, FinalFailure, CrashBudget, Failure, AroundHooks, Call})
 """What no engine does for us. The others are wired in by the backend's record."""
 
 _NO_HEADERS = Headers()
