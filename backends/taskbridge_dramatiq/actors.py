@@ -9,14 +9,16 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from dramatiq import Actor
-from dramatiq.common import current_millis
+from dramatiq.common import current_millis, q_name
 from dramatiq.middleware import Shutdown
 from dramatiq.results import Results
 
-from taskbridge.errors import InvalidTask
+from taskbridge.errors import InvalidTask, UndecodableMessage
+from taskbridge.identity import new_ids
 from taskbridge.message import Again, Dead, Done, Expired
+from taskbridge_dramatiq.brokers import Fenced
 from taskbridge_dramatiq.middleware import PutBack, Settling
-from taskbridge_dramatiq.wire import from_native
+from taskbridge_dramatiq.wire import CRASHES, from_native
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,15 +52,22 @@ def register(broker: Broker, tasks: Mapping[str, Task[..., Any, Any]], run: Run,
     Raises:
         InvalidTask: the broker has an actor of this name, which would answer instead.
     """
+    if isinstance(broker, Fenced):
+        broker.park = run.park
     settling = Settling(run, tasks)
     first = type(broker.middleware[0]) if broker.middleware else None
     broker.add_middleware(settling, before=first)
 
     def perform(*_args: Any, **_kwargs: Any) -> Any:
         native = settling.message
-        message = from_native(native.copy(), max_priority=max_priority)
+        crashes = getattr(native, "crashes", 0)
         try:
-            outcome = run(message, attempt=native.options.get("retries", 0) + 1)
+            message = from_native(native.copy(), max_priority=max_priority)
+        except UndecodableMessage as error:
+            run.park(native.encode(), queue_name=q_name(native.queue_name), reason="undecodable", error=error)
+            raise
+        try:
+            outcome = run(message, attempt=native.options.get("retries", 0) + 1, crashes=crashes)
         except Shutdown:
             _put_back(broker, native, native.options, delay=INTERRUPTED_MILLISECONDS)
             raise PutBack("interrupted by the worker's shutdown") from None
@@ -103,11 +112,17 @@ def _settle(broker: Broker, native: MessageProxy, message: Message, outcome: Out
 def _put_back(broker: Broker, native: MessageProxy, options: Mapping[str, Any], /, *, delay: int) -> None:
     # Dramatiq acknowledges whatever an actor did, so a job that cannot be put back is held here until it can: its
     # message stays unacknowledged, and another worker gets it if this one dies meanwhile.
+    crashes = getattr(native, "crashes", 0)
+    successor = native.copy(options={**options, **({CRASHES: crashes} if crashes else {})})
     due = current_millis() + delay
+    redis_id = new_ids(1)[0]
     while True:
-        remaining = due - current_millis()
+        remaining = max(0, due - current_millis()) or None
         try:
-            broker.enqueue(native.copy(options=dict(options)), delay=remaining if remaining > 0 else None)
+            if isinstance(broker, Fenced):
+                broker.put_back(native, successor, delay=remaining, redis_id=redis_id)
+            else:
+                broker.enqueue(successor, delay=remaining)
         except Exception:
             logger.exception("The job %s waits in this worker until the broker takes it back.", native.message_id)
             time.sleep(REPEAT_SECONDS)

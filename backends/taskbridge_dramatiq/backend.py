@@ -48,7 +48,7 @@ class DramatiqBackend(Backend):
     brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss", "amqp", "amqps")
     url_options: ClassVar[Mapping[str, str]] = {
         "app": "module:broker, your own broker instead of a server in the URL",
-        "heartbeat": "seconds without a sign of life after which a worker's jobs are given to others, on Redis",
+        "heartbeat": "seconds of silence after which a worker's jobs are given to others, on Redis (8)",
         "namespace": "prefix of the keys in Redis, if not dramatiq",
         "priority": "1 to 255: the queues' x-max-priority on RabbitMQ",
         "processes": "worker processes, among which the concurrency is shared out as threads",

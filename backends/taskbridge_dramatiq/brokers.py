@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from dramatiq import Broker
 from dramatiq.middleware import AgeLimit, Callbacks, CurrentMessage, Pipelines, ShutdownNotifications
@@ -13,9 +13,10 @@ from dramatiq.middleware import AgeLimit, Callbacks, CurrentMessage, Pipelines, 
 from taskbridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from dramatiq import Message as DramatiqMessage
+    from dramatiq.broker import MessageProxy
     from dramatiq.middleware import Middleware
 
     from taskbridge.settings import BackendURL
@@ -26,6 +27,32 @@ _CLASSES: dict[Kind, tuple[str, str]] = {
     "redis": ("dramatiq.brokers.redis", "RedisBroker"),
     "amqp": ("dramatiq.brokers.rabbitmq", "RabbitmqBroker"),
 }
+
+
+@runtime_checkable
+class Fenced(Protocol):
+    """A broker of ours: what its workers settle after they lost their hold on a message changes nothing."""
+
+    park: Callable[..., bool]
+    """Set when it serves: `Run.park`."""
+
+    def begin(self, message: MessageProxy, /) -> bool:
+        """Whether the worker may run the message; False: another has it."""
+        ...
+
+    def put_back(
+        self, message: MessageProxy, successor: DramatiqMessage[Any], /, *, delay: int | None, redis_id: str
+    ) -> None:
+        """Put the next attempt in the place of this one, unless another worker has it. `delay` in milliseconds."""
+        ...
+
+    def start(self) -> None:
+        """Before the worker takes the first message."""
+        ...
+
+    def leave(self) -> None:
+        """After it took the last: what still runs goes back."""
+        ...
 
 
 class Driver(Protocol):

@@ -6,7 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from dramatiq.errors import Retry
-from dramatiq.middleware import Middleware
+from dramatiq.middleware import Middleware, SkipMessage
+
+from taskbridge_dramatiq.brokers import Fenced
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -42,12 +44,18 @@ class Settling(Middleware):
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq's signature
         self._run.start()
+        if isinstance(broker, Fenced):
+            broker.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - as above
+        if isinstance(broker, Fenced):
+            broker.leave()
         self._run.stop()
 
-    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002 - as above
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
         self._thread.message = message
+        if isinstance(broker, Fenced) and not broker.begin(message):
+            raise SkipMessage("another worker has the job")
 
     def after_process_message(
         self,

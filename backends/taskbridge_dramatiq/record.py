@@ -11,8 +11,9 @@ from taskbridge.worker import Deadline, Expiry, Results, Retries
 if TYPE_CHECKING:
     from taskbridge_dramatiq.brokers import Kind
 
-REDIS_CEILING: Final = timedelta(days=7)
 STRANDED_CEILING: Final = timedelta(hours=1)
+RECOVERY_PER_LEASE: Final = 1.25
+"""A lease ends, and the next sweep finds it."""
 AMQP_CEILING: Final = timedelta(minutes=25)
 
 
@@ -67,8 +68,8 @@ def _at_least_once(kind: Kind, heartbeat: int, *, has_own_consumer: bool) -> Sup
         return native("acknowledged after the run; RabbitMQ gives a dead worker's jobs to another at once")
     if has_own_consumer:
         return native(
-            f"acknowledged after the run; another worker finds the jobs of a dead one at most {heartbeat * 4 / 3:g} s "
-            f"after its last sign of life (?heartbeat={heartbeat}), by a sweep that runs KEYS"
+            f"acknowledged after the run, under a lease that is renewed while the worker lives; a dead worker's jobs "
+            f"run again within {heartbeat * RECOVERY_PER_LEASE:g} s on any worker of the queue (?heartbeat={heartbeat})"
         )
     return native(
         f"acknowledged after the run; the jobs of a dead worker are looked for {heartbeat} s after its last sign of "
@@ -85,9 +86,7 @@ def _run_after(kind: Kind, *, has_own_consumer: bool) -> Support:
         )
     if has_own_consumer:
         return native(
-            "a worker holds the job in memory until it is due, at most a thousand for each of its threads; 7 days are "
-            "Dramatiq's own limit. Enqueue it later",
-            ceiling=REDIS_CEILING,
+            "a worker holds the job under its lease until it is due, at most a thousand for each of its threads"
         )
     return native(
         "a worker holds the job in memory until it is due, and after a lost connection does not run it until that "

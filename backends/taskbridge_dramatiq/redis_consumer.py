@@ -1,9 +1,8 @@
-"""A consumer for Dramatiq's Redis broker that leaves nothing behind.
+"""A consumer for Dramatiq's Redis broker that loses nothing and leaves nothing behind.
 
-Dramatiq's own consumer forgets what it holds whenever its connection fails: a batch whose reply was lost, delayed jobs
-in its memory, and a whole batch in which one message cannot be decoded stay marked as its own, and nobody runs them
-while the process lives. This one knows which messages the worker was given, and returns the others. It also looks for
-the jobs of dead workers at a fixed pace, where Dramatiq leaves that to chance (`maintenance_chance`).
+Dramatiq's own forgets what it holds whenever its connection fails: a batch whose reply was lost, delayed jobs in its
+memory, and a whole batch in which one message cannot be decoded stay marked as its own, and nobody runs them while the
+process lives. This one knows which messages the worker was given, and returns the others.
 """
 
 from __future__ import annotations
@@ -11,103 +10,128 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from dramatiq import Message as DramatiqMessage
 from dramatiq.broker import Consumer, MessageProxy
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.common import compute_backoff, current_millis
-from dramatiq.errors import ConnectionClosed, DecodeError
+from dramatiq.errors import ConnectionClosed
 from redis.exceptions import RedisError
+
+from taskbridge.errors import UndecodableMessage, UnknownTask
+from taskbridge_dramatiq.scripts import ACK, BURY, FETCH, RETURN
+from taskbridge_dramatiq.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dramatiq import Message as DramatiqMessage
+
+    from taskbridge.message import Parked
+    from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
+
 logger = logging.getLogger("taskbridge.dramatiq")
 
-SWEEPS_PER_HEARTBEAT: Final = 3
-_UNPACK_SIZE: Final = 1000
-"""How many expired dead letters Lua deletes at a time."""
+_FETCH_AT_ONCE: Final = 1000
 
 
-class ReturningRedisBroker(RedisBroker):
-    """Dramatiq's Redis broker with that consumer."""
+class LeasedMessage(MessageProxy):
+    """A message that a worker holds."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)  # type: ignore[no-untyped-call]  # it has no annotations
-        self._given: dict[str, set[str]] = {}
+    def __init__(
+        self, message: DramatiqMessage[Any], *, redis_id: str, queue_name: str, lease_id: str, was_recovered: bool
+    ) -> None:
+        super().__init__(message)
+        self.redis_id = redis_id
+        self.held_on = queue_name
+        """Where it was fetched: for a delayed message, the queue of those."""
+        self.lease_id = lease_id
+        self.was_recovered = was_recovered
+        """Whether a worker died that had it."""
+        self.crashes = 0
 
-    @property
-    def consumer_class(self) -> type[Consumer]:
-        return ReturningConsumer
 
-    def given(self, queue_name: str) -> set[str]:
-        """The Redis ids of the messages that this process's worker was given and has not settled."""
-        return self._given.setdefault(queue_name, set())
+class LeasedConsumer(Consumer):
+    """Fetches messages; what it fetched and could not hand on goes back to the queue, or is parked."""
 
-
-class ReturningConsumer(Consumer):
-    """Fetches messages; what it fetched and could not hand on goes back to the queue, or to the dead letters."""
-
-    def __init__(self, broker: ReturningRedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+    def __init__(self, broker: LeasedRedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         self._broker = broker
         self._queue_name = queue_name
+        self._keys = broker.keys(queue_name)
         self._prefetch = prefetch
         self._timeout = timeout
-        self._fetched: list[bytes | None] = []
+        self._fetched: deque[tuple[bytes, bytes, bytes | None]] = deque()
         self._misses = 0
-        self._sweep_at = 0.0
         self._room = threading.Event()
-        self._given = broker.given(queue_name)
-        if queue_name in broker.delay_queues:
+        self._held = broker.held(queue_name)
+        broker.lease.serve(queue_name)
+        self._lease_id = broker.lease.id
+        self._is_delayed = queue_name in broker.delay_queues
+        if self._is_delayed:
             # The thread that holds delayed jobs forgets them before it makes a new consumer.
-            self._given.clear()
+            self._held.clear()
         with _connection_closed():
-            self._return_what_is_not_given()
+            self._return_what_is_not_held()
 
     def __next__(self) -> MessageProxy | None:
+        if self._lease_id != self._broker.lease.id:
+            raise ConnectionClosed("the lease is lost")  # type: ignore[no-untyped-call]  # it has no annotations
         with _connection_closed():
             while self._fetched or self._fetch():
-                data = self._fetched.pop(0)
-                if data is None:
-                    continue
-                try:
-                    message = DramatiqMessage.decode(data)
-                    self._given.add(message.options["redis_message_id"])
-                except (DecodeError, KeyError, TypeError):
-                    logger.exception("A message on the queue %r cannot be decoded.", self._queue_name)
-                    self._bury(data)
-                    continue
-                return MessageProxy(message)
+                redis_id, data, count = self._fetched.popleft()
+                message = self._decode(redis_id, data)
+                if message is not None:
+                    self._held[message.options["redis_message_id"]] = self._lease_id
+                    return LeasedMessage(
+                        message,
+                        redis_id=message.options["redis_message_id"],
+                        queue_name=self._queue_name,
+                        lease_id=self._lease_id,
+                        was_recovered=count is not None,
+                    )
         return None
 
     def ack(self, message: MessageProxy) -> None:
-        self._settle(self._broker.do_ack, message)
+        self._settle(message, lambda held, keys: ACK(self._broker.client, keys[:2] + keys[3:], held.redis_id))
 
     def nack(self, message: MessageProxy) -> None:
-        self._settle(self._broker.do_nack, message)
+        self._settle(message, lambda held, keys: BURY(self._broker.client, keys, held.redis_id, current_millis()))
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        redis_ids = [message.options["redis_message_id"] for message in messages]
-        if redis_ids:
-            with _connection_closed():
-                self._broker.do_requeue(self._queue_name, *redis_ids)
-            self._given.difference_update(redis_ids)
+        held = [message for message in messages if isinstance(message, LeasedMessage)]
+        with _connection_closed():
+            for lease_id in {message.lease_id for message in held}:
+                self._return(lease_id, [message.redis_id for message in held if message.lease_id == lease_id])
+        for message in held:
+            self._held.pop(message.redis_id, None)
 
     def close(self) -> None:
         self._fetched.clear()
         with _connection_closed():
-            self._return_what_is_not_given()
+            self._return_what_is_not_held()
 
     def _fetch(self) -> bool:
-        self._sweep()
-        room = self._prefetch - len(self._given)
+        room = self._prefetch - len(self._held)
         if room <= 0:
             self._room.wait(self._timeout / 1000)
             self._room.clear()
             return False
-        self._fetched = self._broker.do_fetch(self._queue_name, room)
+        keys = self._keys
+        reply = FETCH(
+            self._broker.client,
+            (keys.list, keys.messages, keys.acks(self._lease_id), keys.leases, keys.crashes),
+            self._lease_id,
+            min(room, _FETCH_AT_ONCE),
+        )
+        if reply:
+            redis_ids, messages, counts = reply
+            counts = counts or [None] * len(redis_ids)
+            for redis_id, data, count in zip(redis_ids, messages, counts, strict=True):
+                if data is None:
+                    ACK(self._broker.client, (keys.acks(self._lease_id), keys.messages), redis_id)
+                else:
+                    self._fetched.append((redis_id, data, count))
         if self._fetched:
             self._misses = 0
             return True
@@ -115,47 +139,50 @@ class ReturningConsumer(Consumer):
         time.sleep(milliseconds / 1000)
         return False
 
-    def _sweep(self) -> None:
-        """Dramatiq's own maintenance of this queue, which is a sign of life too while there is no room to fetch."""
-        if time.monotonic() < self._sweep_at:
-            return
-        broker = self._broker
-        self._sweep_at = time.monotonic() + broker.heartbeat_timeout / 1000 / SWEEPS_PER_HEARTBEAT
-        broker.scripts["dispatch"](
-            keys=[broker.namespace],
-            args=[
-                "maintain", current_millis(), self._queue_name, broker.broker_id,
-                broker.heartbeat_timeout, broker.dead_message_ttl, 1, _UNPACK_SIZE,
-            ],
-        )  # fmt: skip
-
-    def _settle(self, command: Any, message: MessageProxy) -> None:
+    def _settle(self, message: MessageProxy, command: Any) -> None:
         # Repeated by Dramatiq until it succeeds; the script does nothing the second time.
-        redis_id = message.options["redis_message_id"]
+        assert isinstance(message, LeasedMessage)
+        if self._held.get(message.redis_id) != message.lease_id:
+            return
+        keys = self._keys
+        crashes = (keys.crashes,) if message.was_recovered else ()
         with _connection_closed():
-            command(self._queue_name, redis_id)
-        self._given.discard(redis_id)
+            command(message, (keys.acks(message.lease_id), keys.messages, keys.dead, *crashes))
+        self._broker.release(message)
         self._room.set()
 
-    def _return_what_is_not_given(self) -> None:
-        redis_ids = [redis_id for redis_id in self._held() if redis_id not in self._given]
+    def _return_what_is_not_held(self) -> None:
+        members: set[bytes] = self._broker.client.smembers(self._keys.acks(self._lease_id))  # type: ignore[assignment]  # ours does not decode
+        redis_ids = sorted(
+            redis_id for redis_id in members if self._held.get(redis_id.decode(errors="replace")) != self._lease_id
+        )
         if redis_ids:
             logger.info("%d messages return to the queue %r.", len(redis_ids), self._queue_name)
-            self._broker.do_requeue(self._queue_name, *redis_ids)
+            self._return(self._lease_id, redis_ids)
 
-    def _bury(self, data: bytes) -> None:
-        """Dead-letter what was fetched as `data`: a fetch gives no ids, so they are looked up."""
-        redis_ids = [redis_id for redis_id in self._held() if redis_id not in self._given]
-        key = f"{self._broker.namespace}:{self._queue_name}.msgs"
-        for redis_id, stored in zip(redis_ids, self._broker.client.hmget(key, redis_ids), strict=True):
-            if stored == data:
-                self._broker.do_nack(self._queue_name, redis_id)
+    def _return(self, lease_id: str, redis_ids: Iterable[str | bytes]) -> None:
+        keys = self._keys
+        RETURN(self._broker.client, (keys.acks(lease_id), keys.list, keys.messages), *redis_ids)
 
-    def _held(self) -> list[str]:
-        """The ids that Redis has as fetched by this process and not settled."""
-        key = f"{self._broker.namespace}:__acks__.{self._broker.broker_id}.{self._queue_name}"
-        members: set[bytes] = self._broker.client.smembers(key)  # type: ignore[assignment]  # ours does not decode
-        return [redis_id.decode() for redis_id in members]
+    def _decode(self, redis_id: bytes, data: bytes) -> DramatiqMessage[Any] | None:
+        """The message, unless no task can be given it: then it is parked."""
+        try:
+            message = decode(data, queue_name=self._queue_name, redis_id=redis_id.decode())
+        except (UndecodableMessage, UnicodeDecodeError) as error:
+            self._park(redis_id, data, "undecodable", error)
+            return None
+        if not self._is_delayed and message.actor_name not in self._broker.actors:
+            words = f"No task is called {message.actor_name!r} in this worker: name its module in `imports`."
+            self._park(redis_id, data, "unknown task", UnknownTask(words))
+            return None
+        return message
+
+    def _park(self, redis_id: bytes, data: bytes, reason: Parked, error: Exception) -> None:
+        """Keep it in the store and in Dramatiq's dead letters, where its users look; in these alone if it must be."""
+        self._broker.park(data, queue_name=self._keys.canonical, reason=reason, error=error)
+        keys = self._keys
+        acks = keys.acks(self._lease_id)
+        BURY(self._broker.client, (acks, keys.messages, keys.dead, keys.crashes), redis_id, current_millis())
 
 
 @contextmanager

@@ -12,13 +12,17 @@ from typing import Any
 
 from dramatiq import Message as DramatiqMessage
 from dramatiq.common import q_name
+from dramatiq.errors import DecodeError
 
 from taskbridge.backend import native_options
 from taskbridge.errors import UndecodableMessage
 from taskbridge.message import HEADER, Message, decode_headers, encode_headers
 
+CRASHES = "taskbridge_crashes"
+"""The message option that counts the runs of earlier attempts which ended with the death of their worker, if any."""
+
 _BOOKKEEPING = frozenset(
-    {HEADER, "redis_message_id", "eta", "retries", "traceback", "requeue_timestamp", "broker_priority"}
+    {HEADER, CRASHES, "redis_message_id", "eta", "retries", "traceback", "requeue_timestamp", "broker_priority"}
 )
 """Options that say where a message is on its way, not how the task is to be run."""
 
@@ -78,6 +82,25 @@ def from_native(native: DramatiqMessage[Any], /, *, max_priority: int = 0) -> Me
         )
     except (ValueError, TypeError, OverflowError) as error:
         raise UndecodableMessage(f"The Dramatiq message {native.message_id} cannot be read: {error}") from error
+
+
+def decode(data: bytes, /, *, queue_name: str, redis_id: str | None = None) -> DramatiqMessage[Any]:
+    """A native message as it lies on the queue of this name; that, and its id in Redis, are as found, not as written.
+
+    Raises:
+        UndecodableMessage: it is none, or a worker thread would stumble over it.
+    """
+    try:
+        native = DramatiqMessage.decode(data)
+    except DecodeError as error:
+        raise UndecodableMessage(f"The message is not Dramatiq's: {error.error}") from error
+    shape = ((native.actor_name, str), (native.message_id, str), (native.kwargs, dict), (native.options, dict))
+    for value, wanted in shape:
+        if not isinstance(value, wanted):
+            raise UndecodableMessage(f"The message holds {value!r:.80} where Dramatiq has a {wanted.__name__}.")
+    if redis_id is not None:
+        native.options["redis_message_id"] = redis_id
+    return native if native.queue_name == queue_name else native.copy(queue_name=queue_name)
 
 
 def broker_priority(priority: int, max_priority: int, /) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -59,6 +60,20 @@ def fail_when_told(context: taskbridge.Context, path: str) -> None:
         time.sleep(0.01)
     if context.attempt == 1:
         raise ValueError(path)
+
+
+@taskbridge.task(native={"dramatiq": {"name": "hold_until_told"}})
+def hold_until_told(text: str, folder: str) -> None:
+    note(text)
+    while not (Path(folder) / str(os.getpid())).exists():
+        time.sleep(0.01)
+    note(f"{text} ended")
+
+
+@taskbridge.task(native={"dramatiq": {"name": "kill_own_worker"}})
+def kill_own_worker(text: str) -> None:
+    note(text)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @taskbridge.task(native={"dramatiq": {"name": "add"}}, result=True)

@@ -61,8 +61,9 @@ def start_worker(
     imports: tuple[str, ...] = (APPLICATION,),
     environment: Mapping[str, str] | None = None,
     alias: str = "default",
+    is_awaited: bool = True,
 ) -> Process:
-    """A worker of the backend that is configured, ready to work."""
+    """A worker of the backend that is configured, ready to work unless that is not awaited."""
     options = WorkerOptions(
         alias=alias,
         queues=router.backend_settings(alias).queues,
@@ -76,7 +77,8 @@ def start_worker(
         command = type(command)(argv=command.argv, environment={**command.environment, **environment})
     worker = Process(command, log=folder / f"worker-{time.monotonic_ns()}.log")
     try:
-        worker.wait_for_line(READY, within=START)
+        if is_awaited:
+            worker.wait_for_line(READY, within=START)
     except BaseException:
         worker.kill_tree()
         raise

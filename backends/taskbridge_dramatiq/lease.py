@@ -1,0 +1,123 @@
+"""A worker's lease on what it holds: renewed by a thread of its own, however long a task runs or a consumer waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from redis.exceptions import RedisError
+
+from taskbridge_dramatiq.scripts import BEAT, LEAVE, PREFIX
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+logger = logging.getLogger("taskbridge.dramatiq")
+
+BEATS_PER_LEASE: Final = 8
+NATIVE_SILENCE_SECONDS: Final = 65
+"""Dramatiq's own workers are dead for one another after 60 s without a command; the clocks may differ a little."""
+_SILENT_AT_ONCE: Final = 100
+
+
+class Lease:
+    """What a worker has in Redis while it lives. Lost if it was silent for `seconds`: the worker then takes another."""
+
+    def __init__(self, client: Redis, namespace: str, *, seconds: float, dead_letter_milliseconds: int) -> None:
+        self.id = f"{PREFIX}{uuid4()}"
+        self.seconds = seconds
+        self._client = client
+        self._namespace = namespace
+        self._dead_letter_milliseconds = dead_letter_milliseconds
+        self._queues: dict[str, bool] = {}
+        """Those whose lease is asked for, and whether it is given."""
+        self._asked = threading.Event()
+        self._changed = threading.Condition()
+        self._renewed_at = self._steady_since = float("-inf")
+        self._offset = 0
+        self._thread: threading.Thread | None = None
+        self._is_over = False
+
+    def serve(self, queue_name: str, /) -> None:
+        """Hold the lease for one queue more."""
+        self._queues.setdefault(queue_name, False)
+        self._asked.set()
+
+    def start(self) -> None:
+        """Renew the lease from now on, and return what dead workers held."""
+        self._is_over = False
+        self._thread = threading.Thread(target=self._renew, name="taskbridge-lease", daemon=True)
+        self._thread.start()
+
+    def leave(self) -> None:
+        """Give back the lease, and all that is held under it."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+        self._asked.set()
+        if self._thread is not None:
+            self._thread.join(timeout=self.seconds)
+        try:
+            LEAVE(self._client, (self._namespace,), self.id, *self._queues)
+        except RedisError as error:
+            logger.warning("What this worker holds returns %g s from now, since Redis is away: %s", self.seconds, error)
+
+    def disconnect(self) -> None:
+        """Give back the connection. The lease may be used again."""
+        self._client.connection_pool.disconnect()
+
+    def holds(self, lease_id: str, /) -> bool:
+        """Whether what was fetched under `lease_id` is this worker's. Waits while only Redis knows.
+
+        False also when the worker ends before that is known.
+        """
+        while lease_id == self.id and not self._is_over:
+            if time.monotonic() - self._renewed_at < self.seconds:
+                return True
+            with self._changed:
+                self._changed.wait(timeout=1)
+        return False
+
+    def _renew(self) -> None:
+        pause = self.seconds / BEATS_PER_LEASE
+        while not self._is_over:
+            self._asked.clear()
+            started = time.monotonic()
+            try:
+                self._beat(started)
+            except RedisError as error:
+                self._steady_since = float("inf")
+                logger.warning("The lease is not renewed: %s", error)
+            except Exception:
+                logger.exception("The lease is not renewed.")
+            self._asked.wait(timeout=max(0.0, pause - (time.monotonic() - started)))
+
+    def _beat(self, started: float) -> None:
+        queues = dict(self._queues)
+        if not queues:
+            return
+        if self._steady_since == float("inf") or started - self._renewed_at > self.seconds / 2:
+            # After an outage the others are given time to renew theirs, before they are taken for dead.
+            self._steady_since = started
+        does_sweep = started - self._steady_since >= self.seconds / 2
+        is_held, returned, silent = BEAT(
+            self._client, (self._namespace,), self.id, int(self.seconds * 1000), NATIVE_SILENCE_SECONDS * 1000,
+            int(does_sweep), self._offset, self._dead_letter_milliseconds,
+            *(part for queue, is_given in queues.items() for part in (queue, int(not is_given))),
+        )  # fmt: skip
+        with self._changed:
+            if is_held:
+                self._renewed_at = started
+                self._queues.update(dict.fromkeys(queues, True))
+            else:
+                logger.error("This worker was silent for %g s, and others took over what it held.", self.seconds)
+                self._queues = dict.fromkeys(self._queues, False)
+                self.id = f"{PREFIX}{uuid4()}"
+                self._asked.set()
+            self._changed.notify_all()
+        if returned:
+            logger.warning("%d messages of dead workers returned to their queues.", returned)
+        self._offset = self._offset + _SILENT_AT_ONCE if silent >= _SILENT_AT_ONCE else 0

@@ -1,0 +1,52 @@
+"""Faults for workers to be started with, each of which must turn a test red: `TASKBRIDGE_TEST_PLANTED` names one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from taskbridge_dramatiq import lease, redis_consumer
+from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
+from taskbridge_dramatiq.scripts import ACK, BEAT, Script
+
+if TYPE_CHECKING:
+    from dramatiq.broker import MessageProxy
+
+
+def early_acknowledgement() -> None:
+    begin = LeasedRedisBroker.begin
+
+    def acknowledging(self: LeasedRedisBroker, message: MessageProxy, /) -> bool:
+        assert isinstance(message, redis_consumer.LeasedMessage)
+        keys = self.keys(message.held_on)
+        ACK(self.client, (keys.acks(message.lease_id), keys.messages), message.redis_id)
+        return begin(self, message)
+
+    LeasedRedisBroker.begin = acknowledging  # type: ignore[method-assign]  # that is the fault
+
+
+def no_recovery() -> None:
+    def renewing(client: Any, keys: Any, worker: str, seconds: int, silence: int, _sweeps: int, *rest: Any) -> Any:
+        return BEAT(client, keys, worker, seconds, silence, 0, *rest)
+
+    setattr(lease, "BEAT", renewing)  # noqa: B010 - the fault is not for the type checker
+
+
+def no_renewal() -> None:
+    """While a task runs, as a lease does that the worker's own loop renews."""
+    start = LeasedRedisBroker.start
+
+    def starting(self: LeasedRedisBroker) -> None:
+        beat = self.lease._beat
+        self.lease._beat = lambda started: None if self.held("default") else beat(started)  # type: ignore[method-assign]  # that is the fault
+        start(self)
+
+    LeasedRedisBroker.start = starting  # type: ignore[method-assign]  # as above
+
+
+def no_fence() -> None:
+    setattr(redis_consumer, "ACK", Script("redis.call('hdel', KEYS[2], ARGV[1])"))  # noqa: B010 - as above
+
+
+if planted := os.environ.get("TASKBRIDGE_TEST_PLANTED"):
+    globals()[planted]()
