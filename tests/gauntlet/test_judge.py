@@ -103,7 +103,7 @@ def test_a_doubtful_job_that_began_belongs_to_the_broker() -> None:
 
 
 def test_an_enqueue_that_was_cut_and_sent_again_is_counted_apart() -> None:
-    cut = event("cut", 0.4, f"{TOKEN}-3", number=1)
+    cut = event("cut", 0.4, f"{TOKEN}-3", number=1, way="enqueue")
     found = judge(history(GOOD, [cut], enqueued(3), ran(3, 30.0, 30.1), ran(3, 40.0, 40.1)), asked(3))
     assert (found.colour, found.extra["sent again"]) == ("green", 1)
 

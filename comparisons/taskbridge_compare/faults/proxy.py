@@ -5,11 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from typing import Self
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from taskbridge_compare.faults.cut_rules import Rule, Way
+
+
+class _Link(NamedTuple):
+    number: int
+    ends: tuple[asyncio.StreamWriter, asyncio.StreamWriter]
 
 
 class CuttingProxy:
-    """Forwards a free loopback port to a server; `cut` resets every open connection at once, new ones work again."""
+    """Forwards a free loopback port to a server; `cut` resets every open connection at once, new ones work again.
+
+    A `rule` sees all bytes before they are forwarded, and can have them dropped with their connection.
+    """
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -18,6 +30,8 @@ class CuttingProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="cutting-proxy", daemon=True)
+        self._numbers = count()
+        self.rule: Rule | None = None
         self.port = 0
         self._thread.start()
         if not self._ready.wait(10):
@@ -78,14 +92,21 @@ class CuttingProxy:
         self._tasks.add(task)
         self._writers |= {writer, up_writer}
         try:
-            await asyncio.gather(self._pump(reader, up_writer), self._pump(up_reader, writer))
+            link = _Link(next(self._numbers), (writer, up_writer))
+            await asyncio.gather(
+                self._pump(reader, up_writer, link, "to server"), self._pump(up_reader, writer, link, "to client")
+            )
         finally:
             self._writers -= {writer, up_writer}
             self._tasks.discard(task)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, link: _Link, way: Way) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                if self.rule is not None and self.rule.drops(link.number, way, data):
+                    for end in link.ends:
+                        end.transport.abort()
+                    return
                 writer.write(data)
                 await writer.drain()
         with contextlib.suppress(OSError):

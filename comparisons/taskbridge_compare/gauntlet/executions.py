@@ -60,7 +60,7 @@ class Break:
     begin: float
     healed: float
     key: str = ""
-    """The job whose message was on its way."""
+    """The job whose message was on its way to a worker; empty if the broker itself was gone."""
 
 
 def executions(history: Iterable[Event]) -> dict[str, list[Execution]]:
@@ -108,7 +108,7 @@ def deaths(history: Iterable[Event]) -> list[Death]:
 
 
 def breaks(history: Iterable[Event]) -> list[Break]:
-    """Every kill of a broker, until it answered again, and every cut of connections."""
+    """Every kill of a broker, until it answered again, and every cut of a worker's connection."""
     found: list[Break] = []
     killed: dict[int, float] = {}
     for event in history:
@@ -116,9 +116,14 @@ def breaks(history: Iterable[Event]) -> list[Break]:
             killed[event.extra["number"]] = event.at
         elif event.kind == "healed":
             found.append(Break(begin=killed[event.extra["number"]], healed=event.at))
-        elif event.kind == "cut":
+        elif event.kind == "cut" and event.extra["way"] == "delivery":
             found.append(Break(begin=event.at, healed=event.at, key=event.key))
     return found
+
+
+def cut_enqueues(history: Iterable[Event]) -> set[str]:
+    """The keys of jobs whose enqueue was cut from the broker."""
+    return {event.key for event in history if event.kind == "cut" and event.extra["way"] == "enqueue"}
 
 
 def hits(history: Iterable[Event]) -> frozenset[int]:

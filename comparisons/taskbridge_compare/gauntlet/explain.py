@@ -45,12 +45,10 @@ def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
     )
 
 
-def recoveries(runs: Sequence[Execution], deaths: Sequence[Death]) -> list[float]:
-    """Seconds from each cut of one of these executions of a job to the job's next beginning."""
-    found = []
-    for run in runs:
-        cut = next((death for death in deaths if death.cut(run)), None)
-        again = [other.begin for other in runs if cut is not None and other.begin > cut.at]
-        if cut is not None and again:
-            found.append(again[0] - cut.at)
-    return found
+def recoveries(runs: Sequence[Execution], deaths: Sequence[Death], breaks: Sequence[Break]) -> list[float]:
+    """Seconds from each cut of one of these executions of a job, or of its delivery, to the job's next beginning."""
+    of_runs = [[death.at for death in deaths if death.cut(run)] for run in runs]
+    cuts = [min(found) for found in of_runs if found]
+    cuts += [gap.begin for gap in breaks if gap.key == runs[0].key]
+    again = [[run.begin for run in runs if run.begin > at] for at in cuts]
+    return [later[0] - at for at, later in zip(cuts, again, strict=True) if later]

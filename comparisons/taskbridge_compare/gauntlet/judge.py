@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from taskbridge_compare.gauntlet.executions import breaks, deaths, executions, hits
+from taskbridge_compare.gauntlet.executions import breaks, cut_enqueues, deaths, executions, hits
 from taskbridge_compare.gauntlet.explain import Explanation, explain, recoveries
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Judgement:
     extra: Mapping[str, int] = field(default_factory=dict)
     """Explanation -> the number of executions, more than one a job, that it covers."""
     recovery: tuple[float, ...] = ()
-    """Seconds from each cut of an execution to its job's next beginning, sorted."""
+    """Seconds from each cut of an execution or a delivery to its job's next beginning, sorted."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -79,7 +79,7 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     confirmed = {event.key for event in own if event.kind == "enqueued"}
     refusals = {event.key: event.extra.get("maybe_accepted") for event in own if event.kind == "refused"}
     doubtful = {key for key, maybe in refusals.items() if maybe is not False} - confirmed
-    struck_enqueues = {gap.key for gap in gaps if gap.key} | doubtful
+    struck_enqueues = cut_enqueues(own) | doubtful
 
     done = {key for key, all_ in runs.items() if any(run.finished is not None for run in all_)}
     never = (confirmed | (doubtful & runs.keys())) - done
@@ -98,7 +98,7 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
                 unexplained.append(key)
     fates["ran again, and no strike explains it"] = sorted(unexplained)
 
-    recovery = sorted(seconds for all_ in runs.values() for seconds in recoveries(all_, ends))
+    recovery = sorted(seconds for all_ in runs.values() for seconds in recoveries(all_, ends, gaps))
     reasons = [f"{len(keys)} {fate} ({', '.join(keys[:_NAMED])})" for fate, keys in fates.items() if keys]
     if recovery and recovery[-1] > BAR_SECONDS:
         reasons.append(f"a cut job began again only after {recovery[-1]:.1f} s")
