@@ -2,7 +2,8 @@
 
 Queues: one Huey instance each, named as the queue, served by one consumer each.
 Switched off: Huey's own retries, expiry, time limits and results, which TaskBridge owns.
-Settled: a retry is Huey's own rescheduling with our delay; an exhausted job raises its last error.
+Settled: a job is claimed, not deleted, and removed after its run together with what follows from it; a retry is Huey's
+own rescheduling with our delay; an exhausted job raises its last error.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from uuid import UUID
 
 from huey.api import Huey, Task
 from huey.signals import SIGNAL_ENQUEUED
-from huey.storage import SqliteStorage
+from huey.storage import RedisStorage, SqliteStorage
 
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
+from taskbridge_huey.claiming import claim_instead_of_deleting, claims_on, own_storage
 from taskbridge_huey.record import native_record, record
 from taskbridge_huey.storage import adopt_huey, check_queues, open_huey, sqlite_path, store
 from taskbridge_huey.tasks import register
@@ -64,13 +66,16 @@ class HueyBackend(Backend):
         url: BackendURL | None = None,
         *,
         huey: Huey | None = None,
+        store: str | None = None,
         queues: Sequence[str] = ("default",),
     ) -> None:
+        """`store` is the URL of the store for an instance of yours; a URL names it itself, as `?store=`."""
         if (url is None) == (huey is None):
             raise ConfigurationError("HueyBackend needs either a URL or a Huey instance of yours.")
         if url is not None:
             check_queues(url, queues)
         self._url = url
+        self._store_url = store
         self._queues = tuple(queues) if huey is None else (huey.name,)
         self._instances: dict[str, Huey] = {} if huey is None else {huey.name: adopt_huey(huey)}
         self._label = str(url or f"the Huey instance {self._queues[0]!r}")
@@ -94,7 +99,9 @@ class HueyBackend(Backend):
     def serve(self, registry: Registry, run: Run, /) -> None:
         tasks = registry.by_wire_name(self)
         for queue_name in self._queues:
-            register(self.instance(queue_name), queue_name, tasks, run)
+            huey = self.instance(queue_name)
+            register(huey, queue_name, tasks, run)
+            claim_instead_of_deleting(huey, queue_name, run)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
         if self._has_native_workers:
@@ -102,14 +109,15 @@ class HueyBackend(Backend):
                 f"{self._label} says that its workers are not TaskBridge's. Start them yourself, one for each queue: "
                 f"huey_consumer yourmodule.huey"
             )
-        grace = max(1, int(options.grace.total_seconds()) - 1)
+        grace = max(1, int(options.grace.total_seconds()) - 2)
+        poll = "0.03" if self._url is not None and self._url.broker != "sqlite" else "0.01"
         return [
             Command(
                 argv=(
                     sys.executable, "-m", "huey.bin.huey_consumer", "taskbridge_huey.app.huey",
                     "-w", str(options.concurrency), "-k", self.worker_type,
                     "-g", "TERM", "-t", str(grace),
-                    "-d", "0.01", "-m", "0.05", "-b", "1", "-n", "-q",
+                    "-d", poll, "-m", "0.05", "-b", "1", "-c", "1", "-n", "-q",
                     *options.native_arguments,
                 ),
                 environment=worker_environment(replace(options, queues=(queue,))),
@@ -120,15 +128,16 @@ class HueyBackend(Backend):
 
     def close(self) -> None:
         for huey in self._instances.values():
-            if isinstance(huey.storage, SqliteStorage):
-                huey.storage.close()
-            else:
-                huey.storage.pool.disconnect()
+            storage = own_storage(huey)
+            if isinstance(storage, SqliteStorage):
+                storage.close()
+            elif isinstance(storage, RedisStorage):
+                storage.pool.disconnect()
 
-    def open_store(self) -> Store:
-        """The result store in the same Redis, or beside Huey's tables in the same file."""
+    def open_store(self) -> Store | None:
+        """The store in the same Redis, or in the same file; for an instance of yours, the one that was named."""
         if self._url is None:
-            raise ConfigurationError("A Huey instance of yours names no server for results: name one with ?store=.")
+            return open_store(self._store_url) if self._store_url is not None else None
         if self._url.broker == "sqlite":
             return open_store(f"sqlite:///{sqlite_path(self._url)}")
         return open_store(self._url.server())
@@ -141,9 +150,15 @@ class HueyBackend(Backend):
         return self._instances[queue_name]
 
     def _record(self) -> Capabilities:
-        has_priority = _has_priority(self._url, next(iter(self._instances.values()), None))
+        huey = next(iter(self._instances.values()), None)
+        has_priority = _has_priority(self._url, huey)
         if not self._has_native_workers:
-            return record(has_priority=has_priority, has_processes=self.worker_type == "process")
+            return record(
+                has_priority=has_priority,
+                has_processes=self.worker_type == "process",
+                has_claims=huey is None or claims_on(huey.storage) is not None,
+                has_store=self._url is not None or self._store_url is not None,
+            )
         if self._url is not None and self._url.options.get("serializer") != "pickle":
             raise ConfigurationError(
                 f"{self._label}: a Huey consumer that TaskBridge does not run reads pickles. Write "

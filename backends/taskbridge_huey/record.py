@@ -6,11 +6,11 @@ from taskbridge.capability import Capabilities, Support, emulated, native, refus
 from taskbridge.worker import Deadline, Expiry, Results, Retries
 
 
-def record(*, has_priority: bool, has_processes: bool) -> Capabilities:
+def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_store: bool) -> Capabilities:
     """With workers that TaskBridge runs."""
     return Capabilities(
-        at_least_once=_at_least_once(),
-        at_most_once=_at_most_once(),
+        at_least_once=_at_least_once(has_claims=has_claims),
+        at_most_once=_at_most_once(has_claims=has_claims),
         retry=emulated(Retries, cost="the job goes through Huey's schedule, which is looked at each second"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=(
@@ -21,7 +21,7 @@ def record(*, has_priority: bool, has_processes: bool) -> Capabilities:
         expires=emulated(Expiry, cost="a comparison before each attempt"),
         run_after=native("Huey's schedule, which is looked at each second"),
         priority=_priority(has_priority),
-        result=emulated(Results, cost="three writes a job to the store"),
+        result=_result(has_store=has_store),
         context=native("a member more of our JSON message"),
     )
 
@@ -30,8 +30,8 @@ def native_record(*, has_priority: bool) -> Capabilities:
     """Under `?workers=native`: what an unmodified Huey consumer does exactly."""
     ours = "a Huey consumer that TaskBridge does not run has no such thing. Take ?workers=native out"
     return Capabilities(
-        at_least_once=_at_least_once(),
-        at_most_once=_at_most_once(),
+        at_least_once=refused(f"{_THEIRS} Take ?workers=native out."),
+        at_most_once=_at_most_once(has_claims=False),
         retry=refused(f"{ours}, or keep the retries of the Huey task itself."),
         timeout=refused(f"{ours}, or keep the timeout of the Huey task itself."),
         prompt_timeout=refused(f"{ours}."),
@@ -43,15 +43,30 @@ def native_record(*, has_priority: bool) -> Capabilities:
     )
 
 
-def _at_least_once() -> Support:
+_THEIRS = "Huey's own consumer deletes a task from its storage before it runs it, so a worker's death loses it."
+
+
+def _at_least_once(*, has_claims: bool) -> Support:
+    if has_claims:
+        return native("a job is claimed, and removed after its run: a dead worker's jobs run again within 10 s")
     return refused(
-        "Huey deletes a task from its storage before it runs it, so a worker's death loses it. Use a backend that "
-        "acknowledges after the run, such as celery+amqp or dramatiq+amqp."
+        "This storage is none that TaskBridge can claim from, and Huey deletes a task before it runs it. Give an "
+        "instance on Huey's Redis or SQLite storage."
     )
 
 
-def _at_most_once() -> Support:
+def _at_most_once(*, has_claims: bool) -> Support:
+    if has_claims:
+        return refused(
+            "A job whose worker dies runs again. Use delivery='at_least_once', and a task that may run twice."
+        )
     return native("a task is deleted from the storage before it runs")
+
+
+def _result(*, has_store: bool) -> Support:
+    if has_store:
+        return emulated(Results, cost="three writes a job to the store")
+    return refused("A Huey instance of yours names no server for results. Write HueyBackend(huey=..., store=URL).")
 
 
 def _priority(has_priority: bool) -> Support:

@@ -12,6 +12,7 @@ from huey.api import Huey
 from huey.storage import PriorityRedisStorage, RedisStorage, SqliteStorage
 
 from taskbridge.errors import BrokerUnavailable, ConfigurationError
+from taskbridge_huey.claiming import own_storage
 from taskbridge_huey.patches import forget_connection_after_fork
 from taskbridge_huey.serializer import JSONSerializer, PickleSerializer
 
@@ -104,7 +105,7 @@ def sqlite_path(url: BackendURL, /) -> str:
 
 def store(huey: Huey, serialized: Sequence[tuple[bytes, int]], /) -> None:
     """Store (message, priority) pairs: one write, or one transaction."""
-    storage = huey.storage
+    storage = own_storage(huey)
     if len(serialized) == 1 or not isinstance(storage, SqliteStorage | RedisStorage):
         for data, priority in serialized:
             storage.enqueue(data, priority or None)

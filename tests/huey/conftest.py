@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from huey.storage import SqliteStorage
 
 import taskbridge
 from taskbridge.backend import WorkerOptions
 from taskbridge.process import Command, Process
 from taskbridge.router import router
 from taskbridge_huey import HueyBackend
+from taskbridge_huey.claim import CRASH_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,9 +48,28 @@ class Shop:
         assert isinstance(backend, HueyBackend)
         return backend
 
-    def worker(self, queue_name: str = "default") -> Process:
-        """A worker that TaskBridge runs, for the backend that is configured."""
-        options = WorkerOptions(imports=("tests.huey.tasks",), queues=(queue_name,))
+    def configured(self) -> HueyBackend:
+        """The backend that is configured."""
+        backend = router.backend()
+        assert isinstance(backend, HueyBackend)
+        return backend
+
+    def claimed(self) -> int:
+        """How many jobs workers hold."""
+        storage = self.configured().instance("default").storage
+        if isinstance(storage, SqliteStorage):
+            return int(storage.sql("select count(*) from taskbridge_claim", results=True)[0][0])
+        return len(list(storage.conn.scan_iter("huey.claimed.*")))
+
+    def crash_marks(self) -> int:
+        """How many waiting jobs say that a worker died over them."""
+        return sum(CRASH_MARK in item for item in self.configured().instance("default").storage.enqueued_items())
+
+    def worker(
+        self, queue_name: str = "default", *, grace: timedelta = timedelta(seconds=30), planted: tuple[str, ...] = ()
+    ) -> Process:
+        """A worker that TaskBridge runs, for the backend that is configured; with bugs planted in it on request."""
+        options = WorkerOptions(imports=("tests.huey.tasks", *planted), queues=(queue_name,), grace=grace)
         (command,) = router.backend().worker_commands(options)
         return self._start(command)
 

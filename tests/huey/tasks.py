@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -90,3 +91,23 @@ def held() -> None:
 def counting(context: Context) -> None:
     write(job="counting", attempt=context.attempt, id=context.id, tenant=context.metadata["tenant"], at=time.time())
     raise ConnectionError(f"attempt {context.attempt}")
+
+
+@task
+def lasting(key: str, seconds: float) -> None:
+    write(job="lasting", key=key, event="start", pid=os.getpid(), parent=os.getppid(), at=time.time())
+    time.sleep(seconds)
+    write(job="lasting", key=key, event="end", pid=os.getpid(), at=time.time())
+
+
+@task
+def deadly() -> None:
+    write(job="deadly", pid=os.getpid())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task(retry=Retry(5, delay=timedelta(seconds=0.2), jitter=False), takes_context=True)
+def failing_once_resumed(context: Context) -> None:
+    write(job="resumed", attempt=context.attempt, pid=os.getpid())
+    time.sleep(2)
+    raise ConnectionError("after all")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import pytest
 
 from taskbridge.message import Message
 from taskbridge.process import Command, Process
-from taskbridge.router import router
 from tests.huey import tasks
 from tests.huey.conftest import PATIENCE
 
@@ -69,20 +67,6 @@ def test_an_attempt_has_a_main_thread_in_processes_only(shop: Shop, worker_type:
     shop.until(lambda: shop.written("where"), worker)
     (entry,) = shop.written("where")
     assert (entry["is_main"], entry["pid"] == worker.pid) == (is_main, not is_main)
-
-
-@in_a_file
-def test_a_killed_consumer_loses_the_job_that_it_ran_and_runs_the_next(shop: Shop) -> None:
-    shop.configure()
-    tasks.held.enqueue()
-    tasks.receipt.enqueue(5, name="next")
-    worker = shop.worker()
-    shop.until(lambda: shop.written("held"), worker)
-    worker.send(signal.SIGKILL)
-    worker.kill_tree()
-    shop.until(lambda: shop.written("receipt"), shop.worker())
-    assert len(shop.written("held")) == 1
-    assert router.backend().capabilities.at_least_once.is_refused
 
 
 @one_of_each
