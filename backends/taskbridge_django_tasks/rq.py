@@ -16,8 +16,9 @@ from django.apps import apps
 from taskbridge.errors import ConfigurationError, UnsupportedFeature
 from taskbridge_django_tasks.alias import check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
-from taskbridge_rq.backend import RQBackend, native_record, record
+from taskbridge_rq.backend import RQBackend
 from taskbridge_rq.job import bind_job
+from taskbridge_rq.record import native_record, record
 from taskbridge_rq.wire import to_native
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from taskbridge.worker import boot
 from taskbridge_django_tasks.rq import QueueBackend
-from taskbridge_rq.worker import started
+from taskbridge_rq.start import started
 
 booted = boot()
 assert isinstance(booted.backend, QueueBackend)

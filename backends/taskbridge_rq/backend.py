@@ -1,8 +1,10 @@
 """RQ on Redis.
 
 Queues: one `rq worker` each, and one more for each further attempt at a time. A worker of several queues loses jobs.
-Switched off: RQ's time limit of 180 s, its retries and its results, which TaskBridge owns; callbacks and webhooks.
-Settled: a retry is RQ's own, which the job asks for by its return value; an exhausted job raises its last error.
+Switched off: RQ's time limit of 180 s, its retries and its results, which TaskBridge owns; callbacks and webhooks; its
+scheduler's process and its cleaning of registries, whose work each worker does in its own way.
+Settled: a retry is RQ's own, which the job asks for by its return value; an exhausted job raises its last error; all of
+it only while the execution holds its job. A started job whose worker died goes back to the front of its queue.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from rq.serializers import JSONSerializer, PickleSerializer
 
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
-from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import ConfigurationError
 from taskbridge.process import Command
 from taskbridge.store import open_store
-from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
+from taskbridge.worker import worker_environment
 from taskbridge_rq.connection import for_enqueuing, worker_url
 from taskbridge_rq.job import Job, bind_job
+from taskbridge_rq.record import native_record, record
 from taskbridge_rq.wire import to_native
+from taskbridge_rq.worker import GRACE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,47 +40,11 @@ if TYPE_CHECKING:
     from rq.serializers import Serializer
 
     from taskbridge.backend import Run
+    from taskbridge.capability import Capabilities
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
     from taskbridge.store import Store
-
-
-def record() -> Capabilities:
-    """What RQ does, and what TaskBridge adds."""
-    return Capabilities(
-        at_least_once=refused(
-            "RQ files a job whose worker died under its failed jobs and does not run it again. Use a backend that "
-            "acknowledges after the run, such as celery+amqp or dramatiq+amqp."
-        ),
-        at_most_once=native("a job leaves its queue before it runs, and one whose worker died is failed, not run"),
-        retry=emulated(Retries, cost="the job goes through RQ's schedule, which is looked at each second"),
-        timeout=emulated(Deadline, cost="a timer for each attempt with a limit; RQ kills its process a minute later"),
-        prompt_timeout=native("an attempt is its process's main thread, where a signal interrupts a blocking call"),
-        expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=native("RQ's schedule, which is looked at each second"),
-        priority=refused(
-            "an RQ queue has no order but age. Name a queue for urgent jobs, which its own workers serve: "
-            "queue_name='urgent'."
-        ),
-        result=emulated(Results, cost="three writes a job to the store"),
-        context=native("one string in the job's meta"),
-    )
-
-
-def native_record() -> Capabilities:
-    """Under `?workers=native`: what an unmodified `rq worker` does exactly."""
-    ours = "an rq worker that TaskBridge does not run has no such thing. Take ?workers=native out"
-    return replace(
-        record(),
-        retry=refused(f"{ours}; RQ's own Retry has other delays, and is enqueued through RQ."),
-        timeout=refused(f"{ours}; RQ's own limit raises an ordinary exception, which a task may swallow."),
-        prompt_timeout=refused(f"{ours}."),
-        expires=refused(f"{ours}."),
-        run_after=native("RQ's schedule, if a worker runs --with-scheduler"),
-        result=refused(f"{ours}, or read what RQ keeps through RQ."),
-        context=refused(f"{ours}."),
-    )
 
 
 class RQBackend(Backend):
@@ -160,12 +127,15 @@ class RQBackend(Backend):
                     sys.executable, "-m", "rq.cli", "worker", queue,
                     "--job-class", self.job_path,
                     "--serializer", serializer,
-                    "--with-scheduler", "--worker-ttl", "30", "--maintenance-interval", "15",
-                    "--job-monitoring-interval", "10", "--quiet",
+                    "--worker-class", "taskbridge_rq.Worker",
+                    "--queue-class", "taskbridge_rq.queue.Queue",
+                    "--connection-class", "taskbridge_rq.patience.PatientRedis",
+                    "--worker-ttl", "30", "--quiet",
                     *options.native_arguments,
                 ),
                 environment={
                     **worker_environment(replace(options, queues=(queue,), concurrency=1)),
+                    GRACE_VARIABLE: f"{options.grace.total_seconds():g}",
                     "RQ_REDIS_URL": self._server_url or worker_url(self._connection),
                 },
                 label=f"rq:{queue}" if options.concurrency == 1 else f"rq:{queue}:{place}",

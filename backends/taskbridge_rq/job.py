@@ -14,14 +14,17 @@ from rq.exceptions import NoSuchJobError
 
 from taskbridge.errors import UndecodableMessage
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge_rq.scripts import CRASHES
 from taskbridge_rq.wire import from_native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
+    from redis.client import Pipeline
+
     from taskbridge.backend import Run
-    from taskbridge.message import Message, Outcome
+    from taskbridge.message import Message, Outcome, Parked
     from taskbridge.task import Task
 
 J = TypeVar("J", bound="Job")
@@ -40,12 +43,15 @@ class Job(rq.job.Job):
     tasks: ClassVar[Mapping[str, Task[..., Any, Any]]]
     known_callbacks: ClassVar[frozenset[str]] = frozenset()
     """Callbacks whose work this class does in its own way."""
+    crashes: int = 0
+    """Executions of this job that ended with the death of their worker."""
     success_callback = None
     failure_callback = None
     stopped_callback = None
 
     def restore(self, raw_data: Any) -> None:
         """Read the hash; a limit of the task's makes RQ kill an attempt that outlives it by a minute."""
+        self.crashes = int(raw_data.get(CRASHES.encode(), 0))
         try:
             super().restore(raw_data)
         except NoSuchJobError:
@@ -70,6 +76,13 @@ class Job(rq.job.Job):
         """What RQ calls with the job's arguments: one attempt."""
         return self._attempt
 
+    def set_status(self, status: rq.job.JobStatus, pipeline: Pipeline | None = None) -> None:
+        """As RQ's, but for a retry's schedule, which RQ announces before the transaction that then says it again."""
+        if pipeline is None and status == rq.job.JobStatus.SCHEDULED:
+            self._status = status
+        else:
+            super().set_status(status, pipeline)
+
     def send_webhooks(self, *_args: Any, **_options: Any) -> None:
         """Never: a message does not choose what this worker connects to."""
 
@@ -80,15 +93,29 @@ class Job(rq.job.Job):
         return task.options.timeout.total_seconds() if task and task.options.timeout else None
 
     def _attempt(self, *_args: Any, **_kwargs: Any) -> Any:
-        message = from_native(self)
+        message = self._readable()
         self._report_callbacks()
         if message.headers is not None:
             signal.alarm(0)  # RQ's own limit, of which only the kill that follows it is wanted.
         number = (self.number_of_retries or 0) + 1
         try:
-            return settle(type(self).run(message, attempt=number), number, is_native=message.headers is None)
+            outcome = type(self).run(message, attempt=number, crashes=self.crashes)
+            if isinstance(outcome, Dead) and outcome.reason == "unknown task":
+                self._park("unknown task", outcome.error)
+            return settle(outcome, number, is_native=message.headers is None)
         finally:
             sys.stdout.flush()  # RQ ends the process by os._exit, which drops what a task printed.
+
+    def _readable(self) -> Message:
+        try:
+            return from_native(self)
+        except UndecodableMessage as error:
+            self._park("undecodable", error)
+            raise
+
+    def _park(self, reason: Parked, error: Exception) -> None:
+        # RQ keeps the job among its failed ones in any case: this is for whoever looks at our dead letters alone.
+        type(self).run.park(self.data, queue_name=self.origin, reason=reason, error=error)
 
     def _report_callbacks(self) -> None:
         callbacks = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)

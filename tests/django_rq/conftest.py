@@ -5,40 +5,24 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis import Redis
 
 from taskbridge.process import Command, Process
+from tests.rq.shop import LEGACY, PATIENCE, LedgerShop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from taskbridge.services import Server
 
-LEGACY = Path(__file__).parents[1] / "legacy"
 ROOT = Path(__file__).parents[2]
-PATIENCE = timedelta(seconds=40)
 
 
-class Project:
+class Project(LedgerShop):
     """One Django project."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.redis = Redis.from_url(url)
-        self.folder = folder
-        self.ledger = folder / "ledger"
-        self.environment = {
-            "DJANGO_SETTINGS_MODULE": "project",
-            "SHOP_REDIS": url,
-            "SHOP_LEDGER": str(self.ledger),
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(LEGACY / "django_rq"))),
-        }
-        self._closing = ExitStack()
 
     def part(self, name: str, url: str = "django+rq://default", **environment: str) -> Any:
         """What one part of `tests.django_rq.part` gives; a refusal is given as its text."""
@@ -59,29 +43,12 @@ class Project:
         return self._start((sys.executable, str(LEGACY / "without_taskbridge.py"), *arguments), {"PYTHONPATH": ""})
 
     def _start(self, argv: tuple[str, ...], environment: Mapping[str, str]) -> Process:
+        ours = {
+            "DJANGO_SETTINGS_MODULE": "project",
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(LEGACY / "django_rq"))),
+        }
         directory = LEGACY / "django_rq" if "without_taskbridge" in argv[1] else self.folder
-        command = Command(argv=argv, environment={**self.environment, **environment}, directory=directory)
-        log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
-        return self._closing.enter_context(Process(command, log=log))
-
-    def written(self, job: str) -> list[dict[str, Any]]:
-        """What jobs of this kind have written."""
-        if not self.ledger.exists():
-            return []
-        entries = [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
-        return [entry for entry in entries if entry["job"] == job]
-
-    def until(self, holds: Callable[[], object], worker: Process) -> None:
-        """Wait until something holds while the worker runs."""
-        worker.wait_until(lambda: bool(holds()), within=PATIENCE, what="seen to do it")
-
-    def count(self, registry: str) -> int:
-        """How many jobs of the queue `default` RQ has in a registry."""
-        return int(self.redis.zcard(f"rq:{registry}:default"))
-
-    def close(self) -> None:
-        self._closing.close()
-        self.redis.close()
+        return self.start(Command(argv=argv, environment={**ours, **environment}, directory=directory))
 
 
 @pytest.fixture

@@ -37,6 +37,12 @@ def nowhere() -> Any:
     return tasks.nowhere.enqueue().id
 
 
+def lasting() -> Any:
+    from tests.django_rq import tasks
+
+    return tasks.lasting.enqueue().id
+
+
 def signals() -> Any:
     import django
 

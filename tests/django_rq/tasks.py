@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,3 +38,12 @@ def flaky(context: Context) -> int:
 @task
 def nowhere() -> None:
     """Be a task that is none of Django's."""
+
+
+@task
+def lasting() -> None:
+    """Take long, when it is run the first time."""
+    first = not Path(os.environ["SHOP_LEDGER"]).exists()
+    write(job="began", pid=os.getpid())
+    if first:
+        time.sleep(60)

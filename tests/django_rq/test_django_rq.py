@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.django_rq.conftest import PATIENCE
+from tests.rq.shop import PATIENCE
 
 if TYPE_CHECKING:
     from tests.django_rq.conftest import Project
@@ -49,6 +49,16 @@ def test_a_stock_worker_is_not_given_what_is_none_of_djangos_tasks(project: Proj
     refusal = project.part("nowhere", "django+rq://default?workers=native")
     assert "UnsupportedFeature" in refusal
     assert "leads to none" in refusal
+
+
+def test_the_job_of_a_killed_worker_runs_again(project: Project) -> None:
+    project.part("lasting")
+    killed = project.worker()
+    project.until(lambda: project.written("began"), killed)
+    killed.kill_tree()
+    project.until(lambda: project.count("finished") == 1, project.worker())
+    assert len(project.written("began")) == 2
+    assert (project.count("wip"), project.count("failed")) == (0, 0)
 
 
 def test_djangos_signals_tell_of_our_jobs(project: Project) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -58,3 +59,42 @@ def started() -> None:
 @taskbridge.on_worker_stop
 def stopped() -> None:
     write(job="stop hook", pid=os.getpid())
+
+
+def wait_for(gate: str, within: float = 60) -> None:
+    """Until the test makes a file of this name beside the ledger."""
+    deadline = time.monotonic() + within
+    while not Path(os.environ["SHOP_LEDGER"]).with_name(gate).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+@task
+def gated(gate: str = "gate", *, then: str = "return") -> None:
+    """Wait for a file, then return or fail. A process that runs it a second time waits for another file."""
+    number = len([line for line in Path(os.environ["SHOP_LEDGER"]).read_text().splitlines() if '"began"' in line])
+    write(job="began", pid=os.getpid(), parent=os.getppid(), at=time.time(), number=number)
+    wait_for(f"{gate}-{number}")
+    write(job="ended", pid=os.getpid(), number=number)
+    if then == "raise":
+        raise ValueError("as asked")
+
+
+@task(retry=Retry(3, delay=timedelta(seconds=0.1), jitter=False))
+def gated_retry(gate: str = "gate") -> None:
+    """Wait for a file, then ask for another attempt."""
+    gated.function(gate, then="raise")
+
+
+@task
+def lasting(seconds: float) -> None:
+    """Take a while."""
+    write(job="began", pid=os.getpid(), parent=os.getppid(), at=time.time())
+    time.sleep(seconds)
+    write(job="ended", pid=os.getpid())
+
+
+@task
+def poison() -> None:
+    """Kill the process that runs it, as a kernel out of memory does."""
+    write(job="poison", pid=os.getpid(), parent=os.getppid())
+    os.kill(os.getpid(), signal.SIGKILL)

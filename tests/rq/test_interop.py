@@ -11,7 +11,7 @@ from rq.job import Job
 
 from taskbridge.errors import ConfigurationError, InvalidArguments, UnsupportedFeature
 from tests.rq import tasks
-from tests.rq.conftest import PATIENCE
+from tests.rq.shop import PATIENCE
 
 if TYPE_CHECKING:
     from tests.rq.conftest import Shop
