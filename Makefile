@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test check bench format conformance gauntlet pages requirements changelog clean
+.PHONY: help compare compare-full test check bench format hostile conformance gauntlet pages requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -49,6 +49,9 @@ types: environment
 format: environment ## put the code into its one format, and mend what ruff can mend
 	@$(bin)/ruff check --fix
 	@$(bin)/ruff format
+
+hostile: environment ## 100,000 damaged messages for each engine's decoder
+	@TASKBRIDGE_TEST_MUTATIONS=100000 $(pytest) $(parallel) tests/hostile/test_decoders.py $(ARGS)
 
 conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis, or the URL of any
 	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
+
+from taskbridge.errors import UndecodableMessage
 
 HEADER = "taskbridge"
 """The name of our slot in every native message. The engines' own workers ignore it."""
@@ -67,6 +69,25 @@ class Message(msgspec.Struct, gc=False):
     """None: enqueued natively, by code that knows nothing of TaskBridge."""
     native: dict[str, Any] = {}
     """The task's options for this engine alone."""
+
+
+UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError)
+"""What Python raises where a value on the broker is not of the kind that it should be."""
+
+
+def checked(message: Message, /) -> Message:
+    """The same message, if its fields are what their annotations say: what lies on a broker may be anything.
+
+    Raises:
+        UndecodableMessage: one is not.
+    """
+    texts = (message.id, message.task, message.queue_name)
+    if not all(isinstance(text, str) for text in texts) or type(message.priority) is not int:
+        raise UndecodableMessage(
+            f"This is no job: id={message.id!r:.80}, task={message.task!r:.80}, queue={message.queue_name!r:.80}, "
+            f"priority={message.priority!r:.80}"
+        )
+    return message
 
 
 Parked = Literal["undecodable", "unknown task"]

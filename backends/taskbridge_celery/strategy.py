@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
 
+from taskbridge.message import UNREADABLE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -20,10 +22,22 @@ def checked(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...,
     accept = default(task, app, consumer, **options)
 
     def handle(message: Any, body: Any, *rest: Any, **more: Any) -> Any:
-        check(message.headers, message.payload)
+        check(message.headers, payload_of(message))
         return accept(message, body, *rest, **more)
 
     return handle
+
+
+def payload_of(message: Any) -> Any:
+    """The body, as Kombu reads it.
+
+    Raises:
+        InvalidTaskError: Kombu stumbles over what the message says of its own encoding.
+    """
+    try:
+        return message.payload
+    except UNREADABLE as error:
+        raise InvalidTaskError(f"the body cannot be read: {error!r}") from error
 
 
 def check(headers: Any, payload: Any) -> None:

@@ -13,7 +13,7 @@ from celery.utils.nodenames import anon_nodename
 from celery.utils.saferepr import saferepr
 
 from taskbridge.errors import InvalidArguments, UndecodableMessage, UnsupportedFeature
-from taskbridge.message import HEADER, Message, decode_headers, encode_headers
+from taskbridge.message import HEADER, UNREADABLE, Message, checked, decode_headers, encode_headers
 from taskbridge_celery.encoding import has_tags, has_wrapped, unwrap
 
 if TYPE_CHECKING:
@@ -111,23 +111,28 @@ def from_native(
             args, kwargs = list(args or ()), dict(kwargs or {})
             if has_wrapped(args) or has_wrapped(kwargs):
                 args, kwargs = unwrap(args), unwrap(kwargs)
-        except (ValueError, TypeError) as error:
+        except UNREADABLE as error:
             raise UndecodableMessage(
                 f"The headers of the Celery job {headers.get('id')} cannot be read: {error}"
             ) from error
     else:
         ours = None
     eta = headers.get("eta")
-    return Message(
-        id=headers["id"],
-        task=headers["task"],
-        args=list(args or ()),
-        kwargs=dict(kwargs or {}),
-        queue_name=queue_name,
-        priority=priority,
-        run_after=datetime.fromisoformat(eta) if isinstance(eta, str) else eta,
-        headers=ours,
-    )
+    try:
+        return checked(
+            Message(
+                id=headers["id"],
+                task=headers["task"],
+                args=list(args or ()),
+                kwargs=dict(kwargs or {}),
+                queue_name=queue_name,
+                priority=priority,
+                run_after=datetime.fromisoformat(eta) if isinstance(eta, str) else eta,
+                headers=ours,
+            )
+        )
+    except UNREADABLE as error:
+        raise UndecodableMessage(f"The Celery job {headers.get('id')!r:.80} cannot be read: {error}") from error
 
 
 def _shown(values: Any) -> str:

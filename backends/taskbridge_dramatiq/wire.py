@@ -16,7 +16,7 @@ from dramatiq.errors import DecodeError
 
 from taskbridge.backend import native_options
 from taskbridge.errors import UndecodableMessage
-from taskbridge.message import HEADER, Message, decode_headers, encode_headers
+from taskbridge.message import HEADER, UNREADABLE, Message, checked, decode_headers, encode_headers
 
 CRASHES = "taskbridge_crashes"
 """The message option that counts the runs of earlier attempts which ended with the death of their worker, if any."""
@@ -66,21 +66,23 @@ def from_native(native: DramatiqMessage[Any], /, *, max_priority: int = 0) -> Me
     Raises:
         UndecodableMessage: its headers are not ours, or its fields are not Dramatiq's.
     """
-    options = native.options
-    headers, eta = options.get(HEADER), options.get("eta")
     try:
-        return Message(
-            id=native.message_id,
-            task=native.actor_name,
-            args=list(native.args),
-            kwargs=dict(native.kwargs),
-            queue_name=q_name(native.queue_name),
-            priority=task_priority(options.get("broker_priority"), max_priority),
-            run_after=datetime.fromtimestamp(eta / 1000, UTC) if eta is not None else None,
-            headers=decode_headers(headers) if headers is not None else None,
-            native={key: value for key, value in options.items() if key not in _BOOKKEEPING},
+        options = native.options
+        headers, eta = options.get(HEADER), options.get("eta")
+        return checked(
+            Message(
+                id=native.message_id,
+                task=native.actor_name,
+                args=list(native.args),
+                kwargs=dict(native.kwargs),
+                queue_name=q_name(native.queue_name),
+                priority=task_priority(options.get("broker_priority"), max_priority),
+                run_after=datetime.fromtimestamp(eta / 1000, UTC) if eta is not None else None,
+                headers=decode_headers(headers) if headers is not None else None,
+                native={key: value for key, value in options.items() if key not in _BOOKKEEPING},
+            )
         )
-    except (ValueError, TypeError, OverflowError) as error:
+    except UNREADABLE as error:
         raise UndecodableMessage(f"The Dramatiq message {native.message_id} cannot be read: {error}") from error
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from huey.registry import Message as HueyMessage
 
 from taskbridge.errors import UndecodableMessage
-from taskbridge.message import Message, decode_headers, encode_headers
+from taskbridge.message import UNREADABLE, Message, checked, decode_headers, encode_headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,18 +70,23 @@ def from_native(native: HueyMessage, queue_name: str, /) -> Message:
     headers = getattr(native.args, "headers", None)
     try:
         decoded = decode_headers(headers) if headers is not None else None
-    except (ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise UndecodableMessage(f"The headers of the Huey task {native.id} cannot be read: {error}") from error
-    return Message(
-        id=native.id,
-        task=task_name(native.name),
-        args=list(native.args or ()),
-        kwargs=dict(native.kwargs or {}),
-        queue_name=queue_name,
-        priority=int(native.priority or 0),
-        run_after=native.eta.replace(tzinfo=UTC) if native.eta else None,
-        headers=decoded,
-    )
+    try:
+        return checked(
+            Message(
+                id=native.id,
+                task=task_name(native.name),
+                args=list(native.args or ()),
+                kwargs=dict(native.kwargs or {}),
+                queue_name=queue_name,
+                priority=int(native.priority or 0),
+                run_after=native.eta.replace(tzinfo=UTC) if native.eta else None,
+                headers=decoded,
+            )
+        )
+    except UNREADABLE as error:
+        raise UndecodableMessage(f"The Huey task {native.id!r:.80} cannot be read: {error}") from error
 
 
 def native_name(name: str, /) -> str:

@@ -62,7 +62,7 @@ class Job(rq.job.Job):
             self.origin = raw_data.get(b"origin", b"").decode("utf-8", "replace")
             self.data = UNREADABLE
             return
-        if HEADER not in self.meta:
+        if not isinstance(self.meta, dict) or HEADER not in self.meta:
             return
         try:
             message = from_native(self)

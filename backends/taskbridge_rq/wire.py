@@ -14,7 +14,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from taskbridge.errors import UndecodableMessage, UnsupportedFeature
-from taskbridge.message import HEADER, Message, decode_headers, encode_headers
+from taskbridge.message import HEADER, UNREADABLE, Message, checked, decode_headers, encode_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,15 +102,17 @@ def from_native(job: Job, /) -> Message:
     headers = job.meta.get(HEADER) if isinstance(job.meta, dict) else None
     try:
         decoded = decode_headers(headers) if headers is not None else None
-    except (ValueError, TypeError) as error:
+    except UNREADABLE as error:
         raise UndecodableMessage(f"The headers of the RQ job {job.id} cannot be read: {error}") from error
-    return Message(
-        id=job.id,
-        task=str(name),
-        args=list(args),
-        kwargs=dict(kwargs),
-        queue_name=job.origin,
-        headers=decoded,
+    return checked(
+        Message(
+            id=job.id,
+            task=str(name),
+            args=list(args),
+            kwargs=dict(kwargs),
+            queue_name=job.origin,
+            headers=decoded,
+        )
     )
 
 
