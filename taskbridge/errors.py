@@ -59,6 +59,14 @@ class EnqueueError(TaskBridgeError):
         self.maybe_accepted = maybe_accepted
         """True if the broker may hold the job all the same. The id makes a repeat harmless."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # A task may raise it in a child of a worker, and what the parent cannot unpickle ends the whole worker.
+        return (_enqueue_error, (type(self), str(self), self.maybe_accepted))
+
+
+def _enqueue_error(kind: type[EnqueueError], message: str, maybe_accepted: bool) -> EnqueueError:
+    return kind(message, maybe_accepted=maybe_accepted)
+
 
 class BrokerUnavailable(EnqueueError):
     """The broker could not be reached within the stated time."""

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from celery.exceptions import Reject
 
+from taskbridge.errors import EnqueueError
+from taskbridge_celery import crashes
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from celery import Task
+    from taskbridge_celery.tasks import Native
 
 DUE: Final = "taskbridge_due"
 """The header that says when a job is due that travels in several steps."""
@@ -23,24 +26,36 @@ def is_early(request: Any, /) -> datetime | None:
     return due if due is not None and due > datetime.now(UTC) else None
 
 
-def publish_again(task: Task, /, *, due: datetime, retries: int, ceiling: timedelta) -> datetime | None:
-    """Publish the next message of the job that runs here, and return its native delay's end.
+def publish_again(
+    task: Native,
+    request: Any,
+    /,
+    *,
+    due: datetime,
+    retries: int,
+    ceiling: timedelta,
+    crashed: int,
+) -> datetime | None:
+    """Publish the next message of a job, and return its native delay's end.
 
     A worker holds a delayed message unacknowledged, which a broker allows for a time only. A longer delay becomes
     several messages. Not by `Task.retry`: where that cannot publish, it drops the job.
 
     Raises:
-        Reject: the broker did not take it. The message at hand goes back to its queue.
+        Reject: the broker did not take it in time. The message at hand goes back to its queue.
     """
     now = datetime.now(UTC)
     step = min(due, now + ceiling) if due > now else None
-    headers = {**(task.request.headers or {})}
+    headers = {**(request.headers or {})}
     headers.pop(DUE, None)
+    headers.pop(crashes.HEADER, None)
+    if crashed:
+        headers[crashes.HEADER] = crashed
     if step is not None and step < due:
         headers[DUE] = due.isoformat()
-    following = task.signature_from_request(eta=step, retries=retries, headers=headers)
+    following = task.signature_from_request(request, eta=step, retries=retries, headers=headers)
     try:
-        following.apply_async()
-    except Exception as failure:
-        raise Reject(failure, requeue=True) from failure
+        task.publisher.send(1, lambda producer: following.apply_async(producer=producer, retry=False, mandatory=True))
+    except EnqueueError as failure:
+        raise Reject(str(failure), requeue=True) from failure
     return step

@@ -14,6 +14,7 @@ from taskbridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from taskbridge.settings import BackendURL
+    from taskbridge_celery.parking import Parking
 
 VISIBILITY_SECONDS: Final = 3600
 """Kombu's own default: after this time Redis gives out again what a worker has not acknowledged."""
@@ -46,6 +47,17 @@ def prepare_worker(app: Celery, /) -> None:
         signals.setup_logging.connect(_leave_logging_alone, weak=False)
     # Under Django: connections that a forked process inherits are dropped. A no-op elsewhere.
     fixup(app)
+
+
+def keep_connected(app: Celery, parking: Parking, /) -> None:
+    """What any app whose workers are ours needs: nothing that it receives is dropped, nothing on a channel ends it."""
+    from taskbridge_celery.consumer import Consumer
+
+    app.conf.worker_consumer = type("Consumer", (Consumer,), {"parking": parking, "__module__": Consumer.__module__})
+    # One job that outlives the server's `consumer_timeout` would end every worker that is given it.
+    app.conf.broker_channel_error_retry = True
+    # However long the broker is away.
+    app.conf.broker_connection_max_retries = None
 
 
 def _leave_logging_alone(**_: Any) -> None: ...

@@ -22,10 +22,19 @@ from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_celery import priority
-from taskbridge_celery.application import VISIBILITY_SECONDS, check_app, load_app, make_app, prepare_worker
+from taskbridge_celery.application import (
+    VISIBILITY_SECONDS,
+    check_app,
+    keep_connected,
+    load_app,
+    make_app,
+    prepare_worker,
+)
+from taskbridge_celery.crashes import NoCounter, QueueCounter
 from taskbridge_celery.encoding import SERIALIZER
+from taskbridge_celery.parking import Parking
 from taskbridge_celery.publisher import Publisher
-from taskbridge_celery.record import native_record, record
+from taskbridge_celery.record import CONSUMER_OPTION, CONSUMER_TIMEOUT, native_record, record
 from taskbridge_celery.wire import to_native, to_native_worker
 
 if TYPE_CHECKING:
@@ -51,6 +60,7 @@ class CeleryBackend(Backend):
         "app": "module:attribute of your own Celery app, whose broker and settings are used",
         "pool": "prefork, threads or solo: where attempts run",
         "priority": "RabbitMQ: the queues' x-max-priority, 10 at most advised",
+        "consumer_timeout": "RabbitMQ: the server's own, in seconds, where that is not its default of 1800",
         "visibility_timeout": "Redis: seconds until an unacknowledged job is given out again",
     }
     wire_names: ClassVar[Literal["name", "module path"]] = "name"
@@ -78,6 +88,8 @@ class CeleryBackend(Backend):
         self._is_redis = self.app.connection_for_write().transport.driver_type == "redis"
         self._max_priority = self.app.conf.task_queue_max_priority or 0
         self._has_native_workers = url is not None and url.has_native_workers
+        names_store = store is not None or (url is not None and url.store is not None)
+        self._has_store = self._is_redis or names_store
         self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
@@ -86,13 +98,23 @@ class CeleryBackend(Backend):
         self._publisher.publish([self._publication(message, parent) for message in messages])
 
     def serve(self, registry: Registry, run: Run, /) -> None:
-        from taskbridge_celery.tasks import register
+        from taskbridge_celery.tasks import register, start_and_stop
 
         if self._is_ours:
             prepare_worker(self.app)
         ceiling = self.capabilities.run_after.ceiling
         assert ceiling is not None
-        register(self.app, registry.by_wire_name(self), run, ceiling=ceiling)
+        parking = Parking(run, None if self._has_store else self._publisher)
+        shared = {
+            "bridge_run": staticmethod(run),
+            "publisher": self._publisher,
+            "parking": parking,
+            "counter": NoCounter() if self._is_redis else QueueCounter(self._publisher),
+            "ceiling": ceiling,
+        }
+        register(self.app, registry.by_wire_name(self), shared)
+        start_and_stop(run)
+        keep_connected(self.app, parking)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
         return [
@@ -119,22 +141,28 @@ class CeleryBackend(Backend):
         return open_store(self.app.conf.broker_url) if self._is_redis else None
 
     def _record(self) -> Capabilities:
-        seconds = self.app.conf.broker_transport_options.get("visibility_timeout", VISIBILITY_SECONDS)
         held: dict[str, Any] = {
             "is_redis": self._is_redis,
             "max_priority": self._max_priority,
-            "visibility": timedelta(seconds=seconds),
+            "hold": self._hold(),
         }
         if self._has_native_workers:
             return native_record(**held)
         has_confirms = bool(self.app.conf.broker_transport_options.get("confirm_publish"))
-        has_store = self._is_redis or self._store_url is not None
         return record(
             **held,
             has_confirms=has_confirms,
             has_main_thread=self._pool != "threads",
-            has_store=has_store or (self._url is not None and self._url.store is not None),
+            has_store=self._has_store,
         )
+
+    def _hold(self) -> timedelta:
+        """How long the broker lets a worker hold a job."""
+        if self._is_redis:
+            seconds = self.app.conf.broker_transport_options.get("visibility_timeout", VISIBILITY_SECONDS)
+            return timedelta(seconds=seconds)
+        stated = self._url.number(CONSUMER_OPTION, 0) if self._url else 0
+        return timedelta(seconds=stated) if stated else CONSUMER_TIMEOUT
 
     def _publication(self, message: Message, parent: tuple[str, str] | None) -> Publication:
         options: dict[str, Any] = {
@@ -159,9 +187,10 @@ def _the_app(url: BackendURL | None, app: Celery | None, queues: Sequence[str]) 
     if url is None:
         return check_app(app, "CeleryBackend(app=...)")
     path = url.options.get("app")
-    for option, broker in (("visibility_timeout", "redis"), ("priority", "amqp")):
-        if option in url.options and (path is not None or not url.broker.startswith(broker)):
-            elsewhere = "set it in the app" if path is not None else f"it is for celery+{broker}, take it out"
+    for option, broker in (("visibility_timeout", "redis"), ("priority", "amqp"), (CONSUMER_OPTION, "amqp")):
+        is_elsewhere = not url.broker.startswith(broker)
+        if option in url.options and (is_elsewhere or (path is not None and option != CONSUMER_OPTION)):
+            elsewhere = f"it is for celery+{broker}, take it out" if is_elsewhere else "set it in the app"
             raise ConfigurationError(f"{url}: {option} has no meaning here: {elsewhere}.")
     if path is None:
         return make_app(url, queues[0])

@@ -6,6 +6,7 @@ import os
 import select
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from amqp.exceptions import AccessRefused, NotFound, PreconditionFailed
@@ -66,6 +67,14 @@ class Publisher:
             EnqueueError: after at most 5 s for connecting and 5 s for the answer (and 10 s where more threads enqueue
                 than there are connections).
         """
+        self.send(len(publications), partial(self._send_all, publications=publications))
+
+    def send(self, count: int, send: Callable[[Producer], object], /) -> None:
+        """Let `send` publish `count` messages on a producer of ours, and wait until the broker has them.
+
+        Raises:
+            EnqueueError: as `publish`.
+        """
         pool = self._pool or self._open()
         try:
             producer = pool.acquire(block=True, timeout=POOL_SECONDS)
@@ -76,7 +85,7 @@ class Publisher:
         is_sound = False
         try:
             self._connect(producer)
-            self._send(producer, publications)
+            self._send(producer, count, send)
             is_sound = True
         finally:
             if not is_sound and self._driver == "amqp":
@@ -126,18 +135,18 @@ class Publisher:
                 f"{self._label} cannot be reached (waited at most {CONNECT_SECONDS} s): {error}", maybe_accepted=False
             ) from error
 
-    def _send(self, producer: Producer, publications: Sequence[Publication]) -> None:
+    def _send(self, producer: Producer, count: int, send: Callable[[Producer], object]) -> None:
         connection = producer.connection
         try:
             if self._driver == "redis":
-                self._send_to_redis(producer, publications)
+                self._send_to_redis(producer, count, send)
             elif self._driver == "amqp":
                 confirms = Confirms.of(producer.channel)
-                confirms.expect(len(publications))
-                self._send_all(producer, publications)
+                confirms.expect(count)
+                send(producer)
                 confirms.wait(timeout=ANSWER_SECONDS)
             else:
-                self._send_all(producer, publications)
+                send(producer)
         except PreconditionFailed as error:
             raise EnqueueError(
                 f"{self._label}: the queue exists in another shape than the URL asks for, and RabbitMQ does not change "
@@ -148,7 +157,7 @@ class Publisher:
         except NotFound as error:
             raise EnqueueError(
                 f"{self._label}: {error.reply_text}. It is declared again by the next call.",
-                maybe_accepted=len(publications) > 1,
+                maybe_accepted=count > 1,
             ) from error
         except (OperationalError, *connection.connection_errors, *connection.channel_errors) as error:
             raise BrokerUnavailable(
@@ -156,20 +165,20 @@ class Publisher:
                 maybe_accepted=True,
             ) from error
 
-    def _send_to_redis(self, producer: Producer, publications: Sequence[Publication]) -> None:
+    def _send_to_redis(self, producer: Producer, count: int, send: Callable[[Producer], object]) -> None:
         from taskbridge.brokers.redis import enqueuing
 
         with enqueuing(self._label):
-            if len(publications) == 1:
-                self._send_all(producer, publications)
+            if count == 1:
+                send(producer)
                 return
             try:
-                with producer.batch(len(publications)):
-                    self._send_all(producer, publications)
+                with producer.batch(count):
+                    send(producer)
             except BatchPublishError as error:
                 raise error.__cause__ or error from error
 
-    def _send_all(self, producer: Producer, publications: Sequence[Publication]) -> None:
+    def _send_all(self, producer: Producer, *, publications: Sequence[Publication]) -> None:
         send: Callable[..., None] = self._app.amqp.send_task_message
         declared: set[Any] = producer.connection.declared_entities
         # RabbitMQ confirms and drops what has no queue, unless it must come back.

@@ -8,8 +8,9 @@ from typing import Final
 from taskbridge.capability import Capabilities, Support, emulated, native, refused
 from taskbridge.worker import Deadline, Expiry, Results, Retries
 
+CONSUMER_OPTION: Final = "consumer_timeout"
 CONSUMER_TIMEOUT: Final = timedelta(minutes=30)
-"""RabbitMQ's own default: a worker that holds a message for longer loses its channel."""
+"""RabbitMQ's own default: a worker that holds a message for longer loses its channel. No client can read the value."""
 
 
 def record(
@@ -18,7 +19,7 @@ def record(
     has_confirms: bool,
     max_priority: int,
     has_main_thread: bool,
-    visibility: timedelta,
+    hold: timedelta,
     has_store: bool,
 ) -> Capabilities:
     """With workers that TaskBridge runs."""
@@ -26,14 +27,14 @@ def record(
         at_least_once=_at_least_once(is_redis, has_confirms),
         at_most_once=_at_most_once(is_redis),
         retry=emulated(Retries, cost="one message more for each further attempt, which a worker holds until it is due"),
-        timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
+        timeout=_timeout(is_redis, hold),
         prompt_timeout=(
             native("an attempt has its process's main thread, where a signal interrupts a blocking call")
             if has_main_thread
             else refused("thread workers: a blocking call is not interrupted. Use ?pool=prefork.")
         ),
         expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=_run_after(is_redis, visibility),
+        run_after=_run_after(is_redis, hold),
         priority=_priority(is_redis, max_priority),
         result=(
             emulated(Results, cost="three writes a job to the store")
@@ -44,7 +45,7 @@ def record(
     )
 
 
-def native_record(*, is_redis: bool, max_priority: int, visibility: timedelta) -> Capabilities:
+def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capabilities:
     """Under `?workers=native`: what an unmodified Celery worker does exactly."""
     ours = "a Celery worker that TaskBridge does not run has no such thing. Take ?workers=native out"
     theirs = "the workers' own acks_late says when a job is acknowledged, and no message can. Take ?workers=native out."
@@ -55,7 +56,7 @@ def native_record(*, is_redis: bool, max_priority: int, visibility: timedelta) -
         timeout=refused(f"{ours}, or give Celery's own: native={{'celery': {{'soft_time_limit': 5}}}}."),
         prompt_timeout=refused(f"{ours}."),
         expires=native("Celery's own header; the job ends as REVOKED, and RabbitMQ may drop it without a trace"),
-        run_after=_run_after(is_redis, visibility),
+        run_after=_run_after(is_redis, hold),
         priority=_priority(is_redis, max_priority),
         result=refused(f"{ours}, or read Celery's own results."),
         context=refused(f"{ours}."),
@@ -73,7 +74,11 @@ def _at_least_once(is_redis: bool, has_confirms: bool) -> Support:
             "the app's workers publish retries without a confirmation, so that a broker's crash loses them. Set "
             "broker_transport_options = {'confirm_publish': True} in the app."
         )
-    return native("acknowledged after the run; a killed process's job is published again, at most three times")
+    return native(
+        "acknowledged after the run; a dead process's job is published again after 1 s, and RabbitMQ gives a dead "
+        "worker's jobs to another as soon as their connection has ended. Executions that crash are counted in a header "
+        "and, of redelivered jobs, on a queue"
+    )
 
 
 def _at_most_once(is_redis: bool) -> Support:
@@ -85,12 +90,23 @@ def _at_most_once(is_redis: bool) -> Support:
     )
 
 
-def _run_after(is_redis: bool, visibility: timedelta) -> Support:
-    limit, value = ("visibility timeout", visibility) if is_redis else ("consumer timeout", CONSUMER_TIMEOUT)
+def _timeout(is_redis: bool, hold: timedelta) -> Support:
+    cost = "a timer for each attempt with a limit"
+    if is_redis:
+        return emulated(Deadline, cost=cost)
+    return emulated(
+        Deadline,
+        cost=f"{cost}, of at most RabbitMQ's consumer_timeout: raise that on the server and say so, ?consumer_timeout=",
+        ceiling=hold,
+    )
+
+
+def _run_after(is_redis: bool, hold: timedelta) -> Support:
+    limit, option = ("visibility timeout", "visibility_timeout") if is_redis else ("consumer timeout", CONSUMER_OPTION)
     return native(
-        f"a worker holds the job until it is due, within the broker's {limit} of {value}, half of which is kept for "
-        f"its run. Enqueue it later{', or raise ?visibility_timeout=' if is_redis else ''}",
-        ceiling=value / 2,
+        f"a worker holds the job until it is due, within the broker's {limit} of {hold}, half of which is kept for "
+        f"its run. Enqueue it later, or raise ?{option}=",
+        ceiling=hold / 2,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
 from celery import Task, signals
-from celery.exceptions import Ignore, Retry
-from celery.worker.request import Request
+from celery.exceptions import Ignore, Reject, Retry
 
+from taskbridge.errors import UndecodableMessage
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge_celery import crashes
 from taskbridge_celery.again import is_early, publish_again
 from taskbridge_celery.wire import from_native
 
@@ -23,24 +24,9 @@ if TYPE_CHECKING:
     from taskbridge import Task as BridgedTask
     from taskbridge.backend import Run
     from taskbridge.message import Message, Outcome
-
-CRASHES: Final = 3
-"""How often a job whose process died is run again, beyond the attempts of its own policy."""
-
-
-class EarlyRequest(Request):
-    """Acknowledges before a process may start the job, so that it is never started twice."""
-
-    acknowledged: bool
-
-    def revoked(self) -> bool:
-        """Celery asks this last before it hands the job to a process."""
-        if super().revoked():
-            return True
-        if not self.acknowledged:
-            self._message.ack()
-            self.acknowledged = True
-        return False
+    from taskbridge_celery.crashes import Counter
+    from taskbridge_celery.parking import Parking
+    from taskbridge_celery.publisher import Publisher
 
 
 class Native(Task):
@@ -51,21 +37,36 @@ class Native(Task):
     ignore_result = True
     acks_late = True
     default_retry_delay = 1
-    # A killed process: again, a bounded number of times; and if that cannot be published, the message goes back.
+    # A killed process: again, until the crash budget is spent; and if that cannot be published, the message goes back.
     retry_on_worker_lost = True
     reject_on_worker_lost = True
+    max_retries = None
+    Request = "taskbridge_celery.patches:LateRequest"
     Strategy = "taskbridge_celery.strategy:checked"
     bridge_run: ClassVar[Run]
+    publisher: ClassVar[Publisher]
+    parking: ClassVar[Parking]
+    counter: ClassVar[Counter]
     ceiling: ClassVar[timedelta]
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
+        seen = crashes.seen(request)
         if (due := is_early(request)) is not None:
-            publish_again(self, due=due, retries=request.retries, ceiling=self.ceiling)
+            publish_again(self, request, due=due, retries=request.retries, ceiling=self.ceiling, crashed=seen)
             raise Ignore
-        message = from_native(_headers(request), args, kwargs, queue_name=_queue(request))
-        outcome = self.bridge_run(message, attempt=request.retries + 1)
-        return settle(self, message, outcome)
+        try:
+            message = from_native(_headers(request), args, kwargs, queue_name=_queue(request))
+        except UndecodableMessage as error:
+            if self.parking.keep_call(self, args, kwargs, error=error):
+                raise
+            raise Reject(str(error), requeue=True) from error
+        began = self.counter.begin(request)
+        outcome = self.bridge_run(message, attempt=request.retries + 1, crashes=seen + began)
+        try:
+            return settle(self, message, outcome, crashed=seen + began)
+        finally:
+            self.counter.end(request, began)
 
 
 class EarlyNative(Native):
@@ -75,44 +76,34 @@ class EarlyNative(Native):
     acks_late = False
     retry_on_worker_lost = False
     reject_on_worker_lost = False
-    Request = EarlyRequest
+    Request = "taskbridge_celery.request:EarlyRequest"
 
 
-def register(app: Celery, tasks: Mapping[str, BridgedTask[..., Any, Any]], run: Run, /, *, ceiling: timedelta) -> None:
+def register(app: Celery, tasks: Mapping[str, BridgedTask[..., Any, Any]], shared: Mapping[str, Any], /) -> None:
     """Make the tasks known to Celery under their wire names, in place of the application's own of the same name.
 
-    A delay above `ceiling` is travelled in several steps.
+    `shared` holds what every `Native` needs.
     """
     for name, task in tasks.items():
         base = EarlyNative if task.options.delivery == "at_most_once" else Native
-        attempts = task.options.retry.attempts if task.options.retry else 1
-        native = type(
-            task.function.__name__,
-            (base,),
-            {
-                "name": name,
-                "__doc__": task.function.__doc__,
-                "__module__": task.function.__module__,
-                "max_retries": attempts - 1 + CRASHES,
-                "bridge_run": staticmethod(run),
-                "ceiling": ceiling,
-            },
-        )
+        own = {"name": name, "__doc__": task.function.__doc__, "__module__": task.function.__module__}
         app.tasks.pop(name, None)
-        app.register_task(native())
-    _start_and_stop(run)
+        app.register_task(type(task.function.__name__, (base,), {**own, **shared})())
 
 
-def settle(task: Task, message: Message, outcome: Outcome, /) -> Any:
+def settle(task: Native, message: Message, outcome: Outcome, /, *, crashed: int) -> Any:
     """Carry out what the runner decided, in Celery's own ways."""
     match outcome:
         case Done(value):
             return value if message.headers is None else None
         case Again(delay, error):
             due = datetime.now(UTC) + delay
-            publish_again(task, due=due, retries=task.request.retries + 1, ceiling=task.ceiling)
+            request = task.request
+            publish_again(task, request, due=due, retries=request.retries + 1, ceiling=task.ceiling, crashed=crashed)
             raise Retry(exc=error if isinstance(error, Exception) else None, when=due)
-        case Dead(error):
+        case Dead(error, reason):
+            if not task.parking.bury(task, reason=reason, error=error):
+                raise Reject(str(error), requeue=True)
             raise error
         case Expired():
             raise Ignore
@@ -130,7 +121,7 @@ def _queue(request: Any) -> str:
     return info.get("routing_key") or "default"
 
 
-def _start_and_stop(run: Run) -> None:
+def start_and_stop(run: Run, /) -> None:
     """Run the hooks once in each process that will run attempts: a pool's children, or the worker itself."""
     started: set[int] = set()
 

@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taskbridge.refusals import check_timeout
 from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.settings import DEFAULT, BackendURL
@@ -44,6 +45,7 @@ def boot(alias: str | None = None) -> Booted:
     import_tasks(asked.get("imports", ()))
     registry.freeze()
     backend = router.backend(alias)
+    _refuse_long(alias, backend)
     environment = Environment(
         alias=alias,
         registry=registry,
@@ -55,6 +57,14 @@ def boot(alias: str | None = None) -> Booted:
     backend.serve(registry, Runner(backend, environment))
     queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues
     return Booted(alias, backend, queues, asked.get("concurrency", 1))
+
+
+def _refuse_long(alias: str, backend: Backend) -> None:
+    """Refuse to start where a task may take longer than the broker lets a worker hold its job."""
+    for task in registry:
+        options = task.options
+        if options.backend == alias and options.timeout is not None:
+            check_timeout(options.timeout, backend.capabilities.timeout, backend.engine, task.name)
 
 
 def import_tasks(modules: Iterable[str], /) -> None:

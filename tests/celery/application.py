@@ -62,6 +62,17 @@ def dies(text: str, times: int) -> None:
     note(f"{text} ended")
 
 
+@taskbridge.task(name="dies_then_fails", retry=taskbridge.Retry(2, delay=timedelta(0)), takes_context=True)
+def dies_then_fails(context: taskbridge.Context, text: str) -> None:
+    """Kill its process once, then fail as often as it is let."""
+    note(text, attempt=context.attempt)
+    with open(os.environ[LEDGER]) as ledger:  # noqa: PTH123 - as above
+        starts = sum(json.loads(line)["event"] == text for line in ledger)
+    if starts == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ValueError(text)
+
+
 @taskbridge.task(name="fail", retry=taskbridge.Retry(3, delay=timedelta(milliseconds=100), jitter=False))
 def fail(text: str) -> None:
     note(text)

@@ -20,11 +20,16 @@ from redis import Redis
 
 import taskbridge
 from taskbridge import services
+from taskbridge.backend import WorkerOptions
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
+from taskbridge.process import Process
+from taskbridge.router import router
 from taskbridge_celery import CeleryBackend
 from tests.celery import application
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from taskbridge.services import Server
 
 NOBODY = "127.0.0.1:1"
@@ -256,3 +261,21 @@ def test_an_app_that_cannot_carry_our_messages_is_refused() -> None:
         taskbridge.configure(url)
         with pytest.raises(ConfigurationError, match=word):
             taskbridge.router.router.backend()
+
+
+def test_a_timeout_above_the_stated_consumer_timeout_is_refused_when_it_meets_rabbitmq(amqp_url: str) -> None:
+    taskbridge.configure(f"celery+{amqp_url}?consumer_timeout=60")
+    long = application.slow.using(timeout=timedelta(seconds=61))
+    with pytest.raises(UnsupportedFeature, match=r"consumer_timeout"):
+        long.enqueue("long")
+    taskbridge.configure(f"celery+{amqp_url}?consumer_timeout=62")
+    long.enqueue("long enough")
+
+
+def test_a_worker_refuses_to_start_with_a_timeout_above_the_consumer_timeout(amqp_url: str, tmp_path: Path) -> None:
+    taskbridge.configure(f"celery+{amqp_url}?consumer_timeout=1")
+    options = WorkerOptions(imports=("tests.celery.long",))
+    (command,) = router.backend().worker_commands(options)
+    with Process(command, log=tmp_path / "log") as worker:
+        assert worker.wait(within=timedelta(seconds=30)) not in (None, 0)
+    assert "timeout=0:00:02 of the task 'long' is above" in (tmp_path / "log").read_text()

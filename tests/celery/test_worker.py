@@ -70,8 +70,15 @@ def test_a_job_that_kills_every_process_fails_in_the_end_and_the_worker_goes_on(
     application.noted.enqueue("after poison")
     shared_ledger.wait("after poison")
     until(lambda: f"Task dies[{job.id}] retry: Retry in 1s: WorkerLostError" in log_of(worker), what="a retry")
-    until(lambda: "Task handler raised error: WorkerLostError" in log_of(worker), what="the failure")
+    until(lambda: "was not run again: its worker died 4 times" in log_of(worker), what="the failure")
     assert len(shared_ledger.events("poison")) == 4
+
+
+def test_a_death_of_the_process_takes_no_attempt_from_the_retry_policy(worker: Process, shared_ledger: Ledger) -> None:
+    application.dies_then_fails.enqueue("twice")
+    shared_ledger.wait("twice", count=3)
+    until(lambda: "ValueError('twice')" in log_of(worker), what="the failure")
+    assert [event["attempt"] for event in shared_ledger.events("twice")] == [1, 1, 2]
 
 
 def test_one_worker_serves_several_queues(worker: Process, shared_ledger: Ledger) -> None:

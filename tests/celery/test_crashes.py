@@ -1,0 +1,219 @@
+"""What a dead process, worker or channel costs a job on RabbitMQ, and where what cannot be run is kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from kombu.connection import Connection
+from kombu.entity import Queue
+
+import taskbridge
+from taskbridge import services
+from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge_compare.faults.proxy import CuttingProxy
+from tests.celery import application, planted
+from tests.celery.conftest import Ledger, start_worker, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskbridge.process import Process
+
+
+@pytest.fixture
+def url(rabbitmq_server: services.Server) -> str:
+    return rabbitmq_server.fresh_url()
+
+
+def dead_letters(url: str) -> list[Any]:
+    """What lies on the queue of dead letters, taken off it."""
+    with Connection(url) as connection:
+        channel = connection.default_channel
+        queue = Queue("taskbridge.dead")(channel)
+        found: list[Any] = []
+        while True:
+            try:
+                message = queue.get(no_ack=True)
+            except connection.channel_errors:
+                return found
+            if message is None:
+                return found
+            found.append(message)
+
+
+def one_dead_letter(url: str) -> Any:
+    found: list[Any] = []
+
+    def look() -> int:
+        found.extend(dead_letters(url))
+        return len(found)
+
+    until(look, what="a dead letter")
+    assert len(found) == 1
+    return found[0]
+
+
+def log_of(worker: Process) -> str:
+    assert worker.log is not None
+    return worker.log.read_text()
+
+
+def test_a_job_that_kills_whole_workers_is_a_dead_letter_when_its_budget_is_spent(
+    url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"celery+{url}?pool=solo&crash_budget=1")
+    job = application.dies.enqueue("poison", 99)
+    application.noted.enqueue("neighbour")
+    for _ in range(2):
+        with start_worker(tmp_path) as worker:
+            assert worker.wait(within=timedelta(seconds=30)) == -signal.SIGKILL
+    with start_worker(tmp_path) as worker:
+        ledger.wait("neighbour")
+        letter = one_dead_letter(url)
+        assert worker.running
+    assert len(ledger.events("poison")) == 2
+    assert letter.headers["id"] == job.id
+    assert letter.headers["taskbridge_dead"]["reason"] == "crashed out"
+    assert letter.payload[0] == ["poison", 99]
+
+
+def test_a_job_that_survives_its_second_worker_leaves_no_counter_behind(
+    url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"celery+{url}?pool=solo")
+    job = application.dies.enqueue("unlucky", 2)
+    for _ in range(2):
+        with start_worker(tmp_path) as worker:
+            assert worker.wait(within=timedelta(seconds=30)) == -signal.SIGKILL
+    with start_worker(tmp_path):
+        ledger.wait("unlucky ended")
+        application.noted.enqueue("after")
+        ledger.wait("after")
+    with Connection(url) as connection, pytest.raises(connection.channel_errors):
+        connection.default_channel.queue_declare(f"taskbridge.crashes.{job.id}", passive=True)
+
+
+@pytest.mark.parametrize(("bug", "runs"), [(None, 2), (planted, 1)])
+def test_an_early_acknowledgement_is_seen(bug: Any, runs: int, url: str, tmp_path: Path, ledger: Ledger) -> None:
+    imports = (application.__name__, *([bug.__name__] if bug else []))
+    taskbridge.configure(f"celery+{url}")
+    with start_worker(tmp_path, imports=imports) as killed:
+        application.hold.enqueue("held", 1)
+        ledger.wait("held")
+        killed.kill_tree()
+    with start_worker(tmp_path, imports=imports):
+        application.noted.enqueue("sentinel")
+        ledger.wait("sentinel")
+    assert len(ledger.events("held")) == runs
+
+
+def test_what_no_task_here_can_be_given_is_kept_with_its_bytes_and_headers(
+    url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"celery+{url}")
+    with start_worker(tmp_path) as worker:
+        with Connection(url) as connection, connection.Producer() as producer:
+            producer.publish(
+                b"\xff not json", routing_key="default", headers={"task": "note", "id": "1", "mine": "kept"},
+                content_type="application/json", content_encoding="utf-8", correlation_id="1",
+            )  # fmt: skip
+        undecodable = one_dead_letter(url)
+        with Connection(url) as connection, connection.Producer() as producer:
+            producer.publish([["a"], {}, {}], routing_key="default", headers={"task": "tomorrow's", "id": "2"})
+        unknown = one_dead_letter(url)
+        assert worker.running
+    assert undecodable.body in (b"\xff not json", "\xff not json")
+    assert undecodable.headers["mine"] == "kept"
+    assert undecodable.properties["correlation_id"] == "1"
+    why = undecodable.headers["taskbridge_dead"]
+    assert (why["reason"], why["queue"]) == ("undecodable", "default")
+    assert json.loads(unknown.body) == [["a"], {}, {}]
+    assert unknown.headers["taskbridge_dead"]["reason"] == "unknown task"
+
+
+def test_an_exhausted_job_is_kept_on_the_broker_where_there_is_no_store(
+    url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"celery+{url}")
+    with start_worker(tmp_path):
+        job = application.fail.enqueue("spent")
+        ledger.wait("spent", count=3)
+        letter = one_dead_letter(url)
+    assert letter.headers["id"] == job.id
+    assert letter.headers["taskbridge_dead"]["reason"] == "exhausted"
+    assert letter.headers["retries"] == 2
+
+
+@pytest.mark.timeout(150)
+def test_a_job_that_outlives_the_consumer_timeout_ends_no_worker_and_is_not_doubled_by_its_own(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    with services.start_private("rabbitmq", options=services.Options(consumer_timeout=timedelta(seconds=2))) as server:
+        taskbridge.configure(f"celery+{server.url}?crash_budget=1")
+        with start_worker(tmp_path) as worker:
+            application.hold.enqueue("too long", 5)
+            until(lambda: "PRECONDITION_FAILED" in log_of(worker), seconds=30, what="the channel's end")
+            ledger.wait("too long ended", seconds=40)
+            application.noted.enqueue("neighbour")
+            ledger.wait("neighbour", seconds=60)
+            assert worker.running
+        assert len(ledger.events("too long")) == 1
+
+
+@pytest.mark.timeout(150)
+def test_a_cut_connection_costs_no_second_run_of_what_the_worker_still_runs(
+    rabbitmq_server: services.Server, tmp_path: Path, ledger: Ledger
+) -> None:
+    parts = urlsplit(rabbitmq_server.fresh_url())
+    assert parts.hostname
+    assert parts.port
+    with CuttingProxy(parts.hostname, parts.port) as proxy:
+        through = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}"))
+        taskbridge.configure(f"celery+{through.geturl()}")
+        with start_worker(tmp_path) as worker:
+            application.hold.enqueue("cut", 3)
+            ledger.wait("cut")
+            assert proxy.cut()
+            ledger.wait("cut ended")
+            application.noted.enqueue("neighbour")
+            ledger.wait("neighbour", seconds=30)
+            assert "goes on under its new delivery" in log_of(worker)
+    assert len(ledger.events("cut")) == 1
+
+
+@pytest.mark.timeout(150)
+def test_a_worker_survives_an_alarm_and_resumes(tmp_path: Path, ledger: Ledger) -> None:
+    with services.start_private("rabbitmq") as server:
+        assert isinstance(server, RabbitMQServer)
+        taskbridge.configure(f"celery+{server.url}")
+        with start_worker(tmp_path) as worker:
+            application.fail_late.enqueue("alarmed", 1)
+            ledger.wait("alarmed")
+            alarm = "{resource_limit, disk, node()}"
+            server.evaluate(f"rabbit_alarm:set_alarm({{{alarm}, []}}).")
+            try:
+                until(lambda: "reject requeue=True" in log_of(worker), seconds=40, what="the retry that was not taken")
+            finally:
+                server.evaluate(f"rabbit_alarm:clear_alarm({alarm}).")
+            until(lambda: ledger.events("alarmed")[-1]["attempt"] == 2, seconds=40, what="the second attempt")
+            assert worker.running
+
+
+def test_a_stop_within_the_grace_ends_what_runs_and_a_kill_after_it_puts_it_back(
+    url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"celery+{url}")
+    with start_worker(tmp_path) as worker:
+        application.hold.enqueue("long", 4)
+        ledger.wait("long")
+        worker.send(signal.SIGTERM)
+        worker.kill_tree()
+    assert not ledger.events("long ended")
+    with start_worker(tmp_path):
+        ledger.wait("long", count=2)
+        ledger.wait("long ended")
