@@ -153,10 +153,10 @@ def test_an_exhausted_job_is_kept_on_the_broker_where_there_is_no_store(
 def test_a_job_that_outlives_the_consumer_timeout_ends_no_worker_and_is_not_doubled_by_its_own(
     tmp_path: Path, ledger: Ledger
 ) -> None:
-    with services.start_private("rabbitmq", options=services.Options(consumer_timeout=timedelta(seconds=2))) as server:
+    with services.start_private("rabbitmq", options=services.Options(consumer_timeout=timedelta(seconds=4))) as server:
         taskbridge.configure(f"celery+{server.url}?crash_budget=1")
         with start_worker(tmp_path) as worker:
-            application.hold.enqueue("too long", 5)
+            application.hold.enqueue("too long", 7)
             until(lambda: "PRECONDITION_FAILED" in log_of(worker), seconds=30, what="the channel's end")
             ledger.wait("too long ended", seconds=40)
             application.noted.enqueue("neighbour")
