@@ -14,8 +14,8 @@ def event(kind: str, at: float, key: str = "", *, pid: int = 10, **extra: Any) -
     return Event(kind=kind, key=key, at=at, wall=at, pid=pid, extra=extra)
 
 
-def asked(jobs: int, strikes: int = 1) -> dict[str, Any]:
-    return {"token": TOKEN, "jobs": jobs, "strikes": strikes, "sentinel": SENTINEL}
+def asked(jobs: int, strikes: int = 1, *, forgets: float = 0.0) -> dict[str, Any]:
+    return {"token": TOKEN, "jobs": jobs, "strikes": strikes, "sentinel": SENTINEL, "broker_forgets": forgets}
 
 
 def enqueued(*numbers: int) -> list[Event]:

@@ -128,6 +128,18 @@ def test_a_broken_connection_explains_what_the_worker_held_over_it() -> None:
     assert judge(later, asked(1, 0)).unexplained == (f"{TOKEN}-1",)
     sooner = history(enqueued(1), ran(1, 1.0, 1.1), ran(1, 9.0, 9.1), gap, served())
     assert judge(sooner, asked(1, 0)).unexplained == (f"{TOKEN}-1",)
+    assert judge(sooner, asked(1, 0, forgets=4.0)).extra == {"forgotten by the broker": 1}
+    assert judge(sooner, asked(1, 0, forgets=3.0)).unexplained == (f"{TOKEN}-1",)
+
+
+def test_a_cut_delivery_is_timed_to_its_jobs_beginning_and_excuses_no_other_job() -> None:
+    cut = [event("cut", 5.0, f"{TOKEN}-1", number=0, way="delivery")]
+    found = judge(history(enqueued(1, 2), cut, ran(1, 8.0, 8.1), ran(2, 1.0, 1.1), served()), asked(2))
+    assert (found.colour, found.recovery, found.struck) == ("green", (3.0,), 1)
+    doubled = history(enqueued(1, 2), cut, ran(1, 8.0, 8.1), ran(2, 1.0, 1.1), ran(2, 9.0, 9.1), served())
+    assert judge(doubled, asked(2)).unexplained == (f"{TOKEN}-2",)
+    twice = history(enqueued(1), cut, ran(1, 8.0, 8.1), ran(1, 9.0, 9.1), served())
+    assert judge(twice, asked(1)).unexplained == (f"{TOKEN}-1",), "its own delivery was cut before any of both began"
 
 
 def test_a_strike_counts_only_between_a_start_and_an_end() -> None:

@@ -15,9 +15,10 @@ from taskbridge_compare.residual import search
 from taskbridge_compare.station import START_SECONDS, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskbridge.process import Process
+    from taskbridge_compare.drivers import Broker
     from taskbridge_compare.faults.proxy import CuttingProxy
     from taskbridge_compare.gauntlet.jobs import Job
     from taskbridge_compare.gauntlet.plan import Size
@@ -29,6 +30,9 @@ _PRODUCER_SECONDS = 600.0
 _LOOK_SECONDS = 0.05
 _SEARCHED = 60
 _RESTART_SECONDS = 0.5
+# A classic queue of RabbitMQ keeps acknowledgements in memory until a confirm or a quiet moment; 7 s were seen. What
+# Redis and PostgreSQL have replied to outlives their process.
+_FORGETS: Mapping[Broker, float] = {"amqp": 30.0}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,6 +114,7 @@ class Drill:
             "jobs": self.size.jobs,
             "strikes": self.size.strikes,
             "sentinel": sentinel,
+            "broker_forgets": _FORGETS.get(self.station.driver.broker, 0.0),
         }
 
     def _search(self) -> None:

@@ -11,16 +11,28 @@ if TYPE_CHECKING:
 
 ACK_WINDOW_SECONDS = 0.5
 """An execution that ended so shortly before a kill may not have been acknowledged yet."""
-RECONNECT_SECONDS = 10.0
+RECONNECT_SECONDS = 2.0
 """For so long after a break a worker may run what it holds, although the broker gives it to others again."""
 
-Explanation = Literal["cut", "not acknowledged", "broken connection", "sent again", "unexplained"]
+Explanation = Literal[
+    "cut", "not acknowledged", "broken connection", "forgotten by the broker", "sent again", "unexplained"
+]
 
 
 def explain(
-    before: Execution, after: Execution, deaths: Sequence[Death], breaks: Sequence[Break], *, sent_doubtfully: bool
+    before: Execution,
+    after: Execution,
+    deaths: Sequence[Death],
+    breaks: Sequence[Break],
+    *,
+    sent_doubtfully: bool,
+    forgets: float,
 ) -> Explanation:
-    """What made `after` necessary, although `before` had begun."""
+    """What made `after` necessary, although `before` had begun.
+
+    `forgets`: for so many seconds before its death a broker of this kind may not have written down what was
+    acknowledged (RabbitMQ's classic queues), so that it hands it out again.
+    """
     earlier = [death for death in deaths if death.at < after.begin]
     if any(death.cut(before) for death in earlier):
         return "cut"
@@ -30,6 +42,11 @@ def explain(
         return "not acknowledged"
     if any(_held_across(before, after, gap) for gap in breaks):
         return "broken connection"
+    if before.finished is not None and any(
+        not gap.key and before.finished < gap.begin < after.begin and gap.begin - before.finished <= forgets
+        for gap in breaks
+    ):
+        return "forgotten by the broker"
     if sent_doubtfully:
         return "sent again"
     return "unexplained"

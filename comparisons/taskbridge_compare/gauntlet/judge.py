@@ -71,7 +71,8 @@ class Judgement:
 
 def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     """Judge a drain. `asked` holds `token` (what the keys of its jobs begin with), `jobs`, `strikes` (how many of them
-    have to count) and `sentinel` (the key of the job that was sent last, whose run proves that a worker serves).
+    have to count), `sentinel` (the key of the job that was sent last, whose run proves that a worker serves) and
+    `broker_forgets` (seconds; see `explain`).
     """
     own = [event for event in history if event.key.startswith(asked["token"] + "-")]
     runs = executions(own)
@@ -92,7 +93,9 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     unexplained = []
     for key, all_ in runs.items():
         for before, after in itertools.pairwise(all_):
-            why = explain(before, after, ends, gaps, sent_doubtfully=key in struck_enqueues)
+            why = explain(
+                before, after, ends, gaps, sent_doubtfully=key in struck_enqueues, forgets=asked["broker_forgets"]
+            )
             extra[why] += 1
             if why == "unexplained":
                 unexplained.append(key)
