@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from taskbridge_compare.drivers.lease_queue import LEASE_QUEUES
 from taskbridge_compare.drivers.native_celery import NativeCelery
 from taskbridge_compare.drivers.native_django import NativeDjango
 from taskbridge_compare.drivers.native_dramatiq import NativeDramatiq
@@ -96,10 +97,10 @@ def _brokers(engine: str) -> tuple[str, ...]:
 
 
 def choose(names: Sequence[str]) -> list[Driver]:
-    """The rows of these backends (`celery` is all of Celery's), all but the planted one if none is named."""
-    everything: list[Driver] = [*rows(), Planted()]
+    """The rows of these backends (`celery` is all of Celery's), all but the planted ones if none is named."""
     if not names:
-        return everything[:-1]
+        return rows()
+    everything: list[Driver] = [*rows(), Planted(), *LEASE_QUEUES]
     chosen: list[Driver] = []
     for name in names:
         found = [row for row in everything if row.backend == name or row.backend.startswith((f"{name}+", f"{name}-"))]

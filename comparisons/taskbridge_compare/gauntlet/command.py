@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.drivers import RowsError, choose
+from taskbridge_compare.gauntlet import record, table
 from taskbridge_compare.gauntlet.faults import FAULTS
 from taskbridge_compare.gauntlet.plan import Cell, Size
 from taskbridge_compare.gauntlet.run import Gauntlet
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FOUND_RED = 3
+_INTERRUPTED = 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -27,6 +29,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (RowsError, ValueError) as error:
         print(f"gauntlet: {error}", file=sys.stderr)  # noqa: T201 - this is a command
         return 2
+    if arguments.table:
+        print(table.markdown(map(record.read_header, sorted(arguments.out.glob("*.json.gz")))))  # noqa: T201 - this is a command
+        return 0
     typed = shlex.join(["python", "-m", "taskbridge_compare.gauntlet", *(sys.argv[1:] if words is None else words)])
     gauntlet = Gauntlet(
         cells=cells,
@@ -36,7 +41,13 @@ def main(words: Sequence[str] | None = None) -> int:
         command=typed,
         keep_logs=arguments.logs,
     )
-    gauntlet.execute()
+    try:
+        gauntlet.execute()
+    except KeyboardInterrupt:
+        print("gauntlet: stopped; the same command goes on with what is left", file=sys.stderr)  # noqa: T201 - this is a command
+        return _INTERRUPTED
+    headers = [record.read_header(cell.path(arguments.out)) for cell in cells if cell.path(arguments.out).exists()]
+    print(table.markdown(headers))  # noqa: T201 - this is a command
     wanted = [cell for cell in cells if cell.driver.profile != "native"]
     green = all(cell.name in gauntlet.judged and gauntlet.judged[cell.name].colour == "green" for cell in wanted)
     return 0 if green else _FOUND_RED
@@ -71,5 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--patience", type=float, default=40.0, help="seconds without progress before it gives up")
     parser.add_argument("--settle", type=float, default=12.0, help="seconds after the last job")
     parser.add_argument("--out", type=Path, default=Path("gauntlet-results"), help="a folder for one file a cell")
+    parser.add_argument("--table", action="store_true", help="run nothing; the table of all that lies in --out")
     parser.add_argument("--logs", type=Path, help="a folder for the workers' logs of cells that are not green")
     return parser

@@ -61,6 +61,14 @@ class Judgement:
         """As JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
+    @classmethod
+    def restore(cls, plain: Mapping[str, Any]) -> Judgement:
+        """The way back from `plain`."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()
+        }
+        return cls(**values)
+
     @property
     def text(self) -> str:
         """One line."""

@@ -40,9 +40,14 @@ class Cell:
     size: Size
 
     @property
+    def row(self) -> str:
+        """Backend and profile."""
+        return f"{self.driver.backend}.{self.driver.profile}"
+
+    @property
     def name(self) -> str:
         """A file's name, and what a line of the progress calls it."""
-        return f"{self.driver.backend}.{self.driver.profile}.{self.fault.name}.{self.repeat}"
+        return f"{self.row}.{self.fault.name}.{self.repeat}"
 
     def path(self, folder: Path) -> Path:
         """Where its result lies."""

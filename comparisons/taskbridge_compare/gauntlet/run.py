@@ -13,6 +13,7 @@ from taskbridge.process import GuardedFolder
 from taskbridge.services import Options
 from taskbridge_compare.drivers import unavailable
 from taskbridge_compare.gauntlet.cell import run_cell
+from taskbridge_compare.gauntlet.expect import expected, finished
 from taskbridge_compare.ledger import Interrupted, NotSeen
 from taskbridge_compare.servers import Servers
 from taskbridge_compare.station import Refused, StationError
@@ -49,8 +50,9 @@ class Gauntlet:
             servers = Servers(place.path, DURABLE)
             pool = ThreadPoolExecutor(max_workers=self.beside)
             try:
-                servers.start(cell.driver.broker for cell in self.cells if not cell.fault.own_server)
-                left = {pool.submit(self._cell, cell, servers, place.path) for cell in self.cells}
+                todo = self._unfinished()
+                servers.start(cell.driver.broker for cell in todo if not cell.fault.own_server)
+                left = {pool.submit(self._cell, cell, servers, place.path) for cell in todo}
                 while left:
                     done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
                     for future in done:
@@ -59,6 +61,22 @@ class Gauntlet:
                 self.stopping.set()
                 pool.shutdown(wait=True, cancel_futures=True)
                 servers.stop()
+
+    def _unfinished(self) -> list[Cell]:
+        """What has no result of this size yet; says what to expect."""
+        todo = []
+        for cell in self.cells:
+            if (done := finished(cell, self.folder)) is None:
+                todo.append(cell)
+            else:
+                self.judged[cell.name] = done
+        seconds = expected(todo, self.folder, self.beside)
+        there = len(self.cells) - len(todo)
+        self.tell(
+            f"{len(todo)} drains to do, {self.beside} at a time, about {seconds / 60:.0f} minutes"
+            + (f"; {there} lie in {self.folder} already" if there else "")
+        )
+        return todo
 
     def _cell(self, cell: Cell, shared: Servers, place: Path) -> None:
         if self.stopping.is_set():

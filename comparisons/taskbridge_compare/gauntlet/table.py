@@ -1,0 +1,76 @@
+"""The published table: a pure function of the headers of cells."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Header = dict[str, Any]
+COLUMNS = (
+    "backend",
+    "profile",
+    "fault",
+    "drains",
+    "jobs",
+    "strikes",
+    "lost",
+    "stuck",
+    "parked",
+    "ran again",
+    "unexplained",
+    "recovery p50 / p95 / max",
+    "verdict",
+)
+_NEVER = ("stuck", "unsearched")
+
+
+def lines(headers: Iterable[Header]) -> list[tuple[str, ...]]:
+    """One line a backend, profile and fault, all its repeats together."""
+    groups: dict[tuple[str, str, str], list[Header]] = defaultdict(list)
+    for header in headers:
+        groups[header["backend"], header["profile"], header["fault"]].append(header)
+    return [_line(key, groups[key]) for key in sorted(groups, key=lambda key: (key[2], key[0], key[1]))]
+
+
+def markdown(headers: Iterable[Header]) -> str:
+    """The lines as a table of Markdown."""
+    rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(headers)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def quantile(ordered: Sequence[float], part: float) -> float:
+    """The value below or at which `part` of the ordered values lie."""
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+def _line(key: tuple[str, str, str], headers: Sequence[Header]) -> tuple[str, ...]:
+    found = [header["judgement"] for header in headers]
+    extra = Counter[str]()
+    for judgement in found:
+        extra.update(judgement["extra"])
+    unexplained = extra.pop("unexplained", 0)
+    again = ", ".join(f"{count} {why}" for why, count in sorted(extra.items())) or "0"
+    recovery = sorted(seconds for judgement in found for seconds in judgement["recovery"])
+    times = " / ".join(f"{quantile(recovery, part):.1f}" for part in (0.5, 0.95, 1.0)) + " s" if recovery else "none"
+    colours = Counter(judgement["colour"] for judgement in found)
+    verdict = ", ".join(f"{count} {colour}" for colour, count in sorted(colours.items()))
+    return (
+        *key,
+        str(len(headers)),
+        str(_sum(found, "confirmed")),
+        str(sum(judgement["struck"] for judgement in found)),
+        str(_sum(found, "lost")),
+        str(sum(_sum(found, name) for name in _NEVER)),
+        str(_sum(found, "parked")),
+        again,
+        str(unexplained),
+        times,
+        verdict,
+    )
+
+
+def _sum(found: Sequence[Mapping[str, Any]], name: str) -> int:
+    return sum(judgement[name] if isinstance(judgement[name], int) else len(judgement[name]) for judgement in found)

@@ -1,0 +1,38 @@
+"""A queue with one planted bug goes red for that bug, on real processes; the same queue without it is green."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskbridge_compare.drivers.lease_queue import LEASE_QUEUES, Bug, LeaseQueue
+from taskbridge_compare.gauntlet.cell import run_cell
+from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.worker_faults import SIGKILL
+from taskbridge_compare.servers import Servers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SMALL = Size(jobs=75, strikes=1, patience=5.0, settle=0.5)
+RED: dict[Bug, str] = {
+    "acks-early": "lost",
+    "no-reaper": "stuck",
+    "no-renewal": "unexplained",
+    "no-fence": "unexplained",
+}
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("queue", LEASE_QUEUES, ids=lambda queue: queue.bug)
+def test_each_bug_turns_its_own_column_red(queue: LeaseQueue, tmp_path: Path) -> None:
+    cell = Cell(driver=queue, fault=SIGKILL, repeat=1, size=SMALL)
+    found = run_cell(cell, Servers(tmp_path), tmp_path, tmp_path, stopping=None, command="")
+    assert found.confirmed == SMALL.jobs
+    if queue.bug == "none":
+        assert (found.colour, found.struck) == ("green", 1), found.text
+        return
+    assert found.colour == "red", found.text
+    columns = ("lost", "stuck", "parked", "unsearched", "ghosts", "unexplained")
+    assert [name for name in columns if getattr(found, name)] == [RED[queue.bug]], found.text
