@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, assert_never
 
 import rq.job
+from redis.exceptions import ResponseError
 from rq.exceptions import NoSuchJobError
 
 from taskbridge.errors import UndecodableMessage
@@ -49,9 +50,17 @@ class Job(rq.job.Job):
     failure_callback = None
     stopped_callback = None
 
+    def refresh(self) -> None:
+        """Read the job from its hash; a key that is no hash holds no job."""
+        try:
+            super().refresh()  # type: ignore[no-untyped-call]  # RQ's
+        except ResponseError as error:
+            raise NoSuchJobError(f"The key of the RQ job {self.id} is no hash: {error}") from error
+
     def restore(self, raw_data: Any) -> None:
         """Read the hash; a limit of the task's makes RQ kill an attempt that outlives it by a minute."""
-        self.crashes = int(raw_data.get(CRASHES.encode(), 0))
+        counted = raw_data.get(CRASHES.encode(), b"0")
+        self.crashes = int(counted[:9]) if counted.isdigit() else 0
         try:
             super().restore(raw_data)
         except NoSuchJobError:

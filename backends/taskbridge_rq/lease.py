@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rq.intermediate_queue import IntermediateQueue
@@ -9,7 +10,7 @@ from rq.job import Job, JobStatus
 from rq.queue import Queue
 from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.scheduler import RQScheduler
-from rq.utils import as_text, now, utcformat
+from rq.utils import now, utcformat
 
 from taskbridge_rq.scripts import CLAIM, PUT_BACK, RENEW, SWEEP
 
@@ -70,7 +71,7 @@ class Lease:
         """Give the job back to the front of its queue; False if it is settled, or somebody else's."""
         execution = self._execution
         arguments = (execution.job_id, execution.id, int(crashed))
-        return bool(self._connection.eval(PUT_BACK, 2, self._queue_key, self.registry, *arguments))
+        return bool(self._connection.eval(PUT_BACK, 2, self._queue_key, self.registry, *arguments) == 1)
 
     def release(self) -> tuple[tuple[Any, ...], ...]:
         """The commands that end the execution."""
@@ -88,13 +89,23 @@ class Lease:
         return [word for pair in self._execution.serialize().items() for word in pair]
 
 
-def sweep(connection: Redis, queue_name: str, /) -> list[str]:
-    """Put back what dead workers of a queue held, and queue what is due; what was put back, as `JOB[:EXECUTION]`.
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found."""
+
+    put_back: tuple[str, ...]
+    """As `JOB:EXECUTION`, or `JOB` if it had not begun."""
+    dropped: tuple[str, ...]
+    """What lay in the queue, or in its registry of started jobs, and is the id of no job."""
+
+
+def sweep(connection: Redis, queue_name: str, /) -> Swept:
+    """Put back what dead workers of a queue held, and queue what is due.
 
     At most once in half a second for all workers of a queue together; otherwise it does nothing.
     """
     queue_key = Queue.redis_queue_namespace_prefix + queue_name
-    put_back = connection.eval(
+    found = connection.eval(
         SWEEP,
         7,
         queue_key,
@@ -110,4 +121,5 @@ def sweep(connection: Redis, queue_name: str, /) -> list[str]:
         SCHEDULER_SECONDS,
         utcformat(now()),
     )
-    return [as_text(entry) for entry in put_back]
+    put_back, dropped = (tuple(entry.decode(errors="backslashreplace") for entry in entries) for entries in found)
+    return Swept(put_back, dropped)

@@ -30,7 +30,10 @@ PASSING: Final = (
     exceptions.OutOfMemoryError,
     exceptions.ReadOnlyError,
 )
-"""What a server says, or does not say, that will pass: gone, loading, full, or replaced by another."""
+"""What will pass: a server that is gone, loading, full, or replaced by another."""
+
+PASSING_WORDS: Final = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "BUSY Redis is busy", "UNBLOCKED")
+"""What will pass, and has no class of its own: a full disk, a failover, a long script."""
 
 LASTING: Final = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 """Connection errors that waiting does not help."""
@@ -48,15 +51,22 @@ class Patience(Retry):
         while True:
             try:
                 return do()
-            except LASTING:
-                raise
-            except PASSING as error:
+            except exceptions.RedisError as error:
+                if not passes(error):
+                    raise
                 failures += 1
                 if time.monotonic() - reported > REPORT_SECONDS:
                     reported = time.monotonic()
                     logger.warning("Redis does not take a command, and is asked again until it does: %s", error)
                 fail(*((error, failures) if options.get("with_failure_count") else (error,)))
                 time.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(failures, 10)))
+
+
+def passes(error: exceptions.RedisError, /) -> bool:
+    """Whether the same command may be taken later."""
+    if isinstance(error, PASSING):
+        return not isinstance(error, LASTING)
+    return isinstance(error, exceptions.ResponseError) and any(word in str(error) for word in PASSING_WORDS)
 
 
 class PatientRedis(Redis):

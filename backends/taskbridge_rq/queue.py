@@ -1,8 +1,9 @@
-"""RQ's queue, whose schedule takes part in the transaction that it is given."""
+"""RQ's queue, which survives what is no job's id, and whose schedule takes part in the transaction it is given."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 import rq
 from rq.job import JobStatus
@@ -11,12 +12,26 @@ from rq.registry import ScheduledJobRegistry
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from redis import Redis
     from redis.client import Pipeline
     from rq.job import Job
 
 
+_JOB_ID: Final = re.compile(rb"[A-Za-z0-9_-]+")
+"""What RQ takes for an id; at anything else its worker ends."""
+
+
 class Queue(rq.Queue):
     """`rq worker --queue-class taskbridge_rq.queue.Queue`."""
+
+    @classmethod
+    def lmove(cls, connection: Redis, queue_key: str, timeout: int | None) -> tuple[str, bytes] | None:
+        """Move the next id to the intermediate list. What no job's id can be stays there, for a sweep to drop."""
+        while (moved := super().lmove(connection, queue_key, timeout)) is not None:
+            key, job_id = moved
+            if _JOB_ID.fullmatch(job_id):
+                return key, job_id
+        return None
 
     def schedule_job(self, job: Job, at: datetime, pipeline: Pipeline | None = None, unique: bool = False) -> Job:
         """As RQ does it, but all of it in `pipeline`: a retry is scheduled if and only if its attempt is settled.

@@ -18,7 +18,7 @@ CLAIM: Final = """
 local entry = ARGV[1] .. ':' .. ARGV[2]
 if redis.call('ZSCORE', KEYS[2], entry) then return 1 end
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 0 then return 0 end
-if redis.call('EXISTS', KEYS[5]) == 0 then return 0 end
+if redis.call('TYPE', KEYS[5]).ok ~= 'hash' then return 0 end
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZADD', KEYS[2], now + ARGV[4], entry)
 redis.call('HSET', KEYS[3], unpack(ARGV, 13))
@@ -46,35 +46,43 @@ return 1
 """Say that an execution goes on; 0 if its job was taken away."""
 
 _PUT_BACK: Final = """
+-- A key of another type is no job, and no command on it may end the script.
+local function is_job(id) return redis.call('TYPE', 'rq:job:' .. id).ok == 'hash' end
 local function put_back(queue, started, job, execution, counted)
     local entry = job .. ':' .. execution
     if redis.call('ZREM', started, entry) == 0 then return 0 end
+    redis.call('LREM', queue .. ':intermediate', 1, job) -- where a stock worker leaves it until the attempt begins
     redis.call('DEL', 'rq:execution:' .. entry)
     redis.call('ZREM', 'rq:executions:' .. job, execution)
-    if redis.call('EXISTS', 'rq:job:' .. job) == 0 then return 0 end
-    if counted then redis.call('HINCRBY', 'rq:job:' .. job, 'taskbridge_crashes', 1) end
+    if not is_job(job) then return -1 end
+    if counted and type(redis.pcall('HINCRBY', 'rq:job:' .. job, 'taskbridge_crashes', 1)) == 'table' then
+        redis.call('HSET', 'rq:job:' .. job, 'taskbridge_crashes', 1)
+    end
     redis.call('HSET', 'rq:job:' .. job, 'status', 'queued')
     redis.call('LPUSH', queue, job)
     return 1
 end
 """
 
-PUT_BACK: Final = f"""
+PUT_BACK: Final = (
+    _PUT_BACK
+    + """
 -- KEYS: queue, started registry
 -- ARGV: job id, execution id, 1 to count a crash
-{_PUT_BACK}
 return put_back(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] == '1')
 """
-"""From the started registry to the front of the queue; 0 if somebody else has settled the job."""
+)
+"""From the started registry to the front of the queue; 0 if somebody else has settled the job, -1 if it is no more."""
 
-SWEEP: Final = f"""
+SWEEP: Final = (
+    _PUT_BACK
+    + """
 -- KEYS: queue, intermediate list, started registry, scheduled registry, RQ's lock of schedulers, suspects, gate
 -- ARGV: grace ms, gate ms, our name in the lock, its s, date
-{_PUT_BACK}
-if not redis.call('SET', KEYS[7], 1, 'NX', 'PX', ARGV[2]) then return {{}} end
+if not redis.call('SET', KEYS[7], 1, 'NX', 'PX', ARGV[2]) then return {{}, {}} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local told, before, after = {{}}, {{}}, {{}}
+local told, dropped, before, after = {}, {}, {}, {}
 local pairs_before = redis.call('HGETALL', KEYS[6])
 for i = 1, #pairs_before, 2 do before[pairs_before[i]] = tonumber(pairs_before[i + 1]) end
 
@@ -87,18 +95,23 @@ local function is_dead(name)
     return false
 end
 
+local is_started = {}
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[3], 0, 999)) do
     local job, execution = string.match(entry, '^([^:]+):([^:]+)$')
+    if job then is_started[job] = true end
     if job and redis.call('EXISTS', 'rq:execution:' .. entry) == 0 and is_dead(entry) then
-        if put_back(KEYS[1], KEYS[3], job, execution, true) == 1 then told[#told + 1] = entry end
+        local list = put_back(KEYS[1], KEYS[3], job, execution, true) == 1 and told or dropped
+        list[#list + 1] = entry
     end
 end
 for _, job in ipairs(redis.call('LRANGE', KEYS[2], 0, 999)) do
-    if is_dead(job) then
+    if not is_started[job] and is_dead(job) then
         redis.call('LREM', KEYS[2], 1, job)
-        if redis.call('EXISTS', 'rq:job:' .. job) == 1 then
+        if is_job(job) then
             redis.call('LPUSH', KEYS[1], job)
             told[#told + 1] = job
+        else
+            dropped[#dropped + 1] = job
         end
     end
 end
@@ -109,22 +122,26 @@ if #after > 0 then
 end
 
 local holder = redis.call('GET', KEYS[5])
-if holder and holder ~= ARGV[3] then return told end
+if holder and holder ~= ARGV[3] then return {told, dropped} end
 redis.call('SET', KEYS[5], ARGV[3], 'EX', ARGV[4])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], 0, time[1], 'LIMIT', 0, 1000)) do
     redis.call('ZREM', KEYS[4], id)
     local job = 'rq:job:' .. id
-    if redis.call('EXISTS', job) == 1 then
+    if is_job(id) then
         local has = redis.call('HMGET', job, 'ttl', 'enqueue_at_front', 'enqueue_at_front_on_retry', 'ended_at')
         redis.call('HSET', job, 'status', 'queued', 'enqueued_at', ARGV[5])
-        if has[1] and tonumber(has[1]) then redis.call('EXPIRE', job, has[1]) end
+        if has[1] then redis.pcall('EXPIRE', job, has[1]) end
         local in_front = has[2] == '1' or (has[3] == '1' and has[4] and has[4] ~= '')
         redis.call(in_front and 'LPUSH' or 'RPUSH', KEYS[1], id)
     end
 end
-return told
+return {told, dropped}
 """
-"""Put back what dead workers held, and queue what is due. Returns what was put back: a job's id if it had not begun."""
+)
+"""Put back what dead workers held, and queue what is due.
+
+Returns what was put back, as `JOB:EXECUTION` or, if it had not begun, `JOB`; and what is the id of no job.
+"""
 
 IF_HELD: Final = """
 -- KEYS: started registry

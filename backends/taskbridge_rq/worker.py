@@ -96,10 +96,13 @@ class Worker(rq.Worker):
         """Put back what dead workers held, and queue what is due."""
         (queue,) = self.queues
         self._swept = time.monotonic()
-        for entry in sweep(self.connection, queue.name):
+        swept = sweep(self.connection, queue.name)
+        for entry in swept.put_back:
             job_id, _, execution = entry.partition(":")
             how = "The worker that ran it died" if execution else "The worker that took it died before it ran"
             logger.warning("The RQ job %s is back in the queue %s. %s.", job_id, queue.name, how)
+        for entry in swept.dropped:
+            logger.error("The queue %s held %r, of which there is no record; it is dropped.", queue.name, entry)
         if self._swept - self._tidied > TIDY_SECONDS:
             self._tidied = self._swept
             FinishedJobRegistry(queue=queue).cleanup()

@@ -98,3 +98,9 @@ def poison() -> None:
     """Kill the process that runs it, as a kernel out of memory does."""
     write(job="poison", pid=os.getpid(), parent=os.getppid())
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task(native={"rq": {"result_ttl": 0}})
+def brief() -> None:
+    """Leave nothing behind."""
+    write(job="brief")

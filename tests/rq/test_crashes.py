@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from rq.command import send_stop_job_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -85,6 +86,63 @@ def test_a_job_that_was_taken_and_not_begun_is_put_back_and_no_crash_is_counted(
     assert crashes(shop, handle.id) == 0
     assert len(shop.written("late")) == 1
     assert shop.redis.llen("rq:queue:default:intermediate") == 0
+
+
+def test_what_is_no_jobs_id_and_what_is_no_hash_ends_neither_the_worker_nor_its_sweeps(shop: Shop) -> None:
+    shop.configure()
+    odd = tasks.late.enqueue()
+    shop.redis.delete(f"rq:job:{odd.id}")
+    shop.redis.set(f"rq:job:{odd.id}", "no hash")
+    shop.redis.rpush("rq:queue:default", b"\xff\xfe", "a b:c", "")
+    for registry in ("wip", "scheduled"):
+        shop.redis.zadd(f"rq:{registry}:default", {f"{odd.id}:1".encode(): 1, b"\xff:\xff": 1, b"rq1": 1})
+    crashed = tasks.late.enqueue()
+    shop.redis.lrem("rq:queue:default", 1, crashed.id)
+    shop.redis.hset(f"rq:job:{crashed.id}", mapping={"taskbridge_crashes": "many", "status": "started"})
+    shop.redis.zadd("rq:wip:default", {f"{crashed.id}:1": 2})
+    tasks.late.enqueue()
+    worker = shop.worker()
+    shop.until(lambda: shop.count("finished") == 2, worker)
+    shop.until(lambda: shop.redis.llen("rq:queue:default:intermediate") == 0, worker)
+    assert shop.count("scheduled") == 0
+    assert worker.running
+    worker.stop()
+    assert worker.output().count("of which there is no record") == 5
+
+
+def test_a_job_that_is_stopped_by_command_does_not_run_again(shop: Shop) -> None:
+    shop.configure()
+    shop.ledger.touch()
+    handle = tasks.gated.enqueue()
+    worker = shop.worker()
+    begun(shop, worker)
+    send_stop_job_command(shop.redis, handle.id)
+    shop.until(lambda: shop.count("failed") == 1, worker)
+    assert shop.redis.hget(f"rq:job:{handle.id}", "status") == b"stopped"
+    assert (shop.count("wip"), shop.redis.llen("rq:queue:default")) == (0, 0)
+
+
+@pytest.mark.parametrize("stock_dies", ["taken", "started"])
+def test_what_a_stock_worker_left_is_put_back_once(shop: Shop, stock_dies: str) -> None:
+    shop.configure()
+    handle = tasks.late.enqueue()
+    shop.redis.lmove("rq:queue:default", "rq:queue:default:intermediate")
+    if stock_dies == "started":  # and its attempt had not taken it from the list
+        shop.redis.zadd("rq:wip:default", {f"{handle.id}:1": int(time.time()) + 90})
+    worker = shop.worker()
+    shop.until(lambda: shop.count("finished") == 1, worker)
+    worker.stop()
+    assert len(shop.written("late")) == 1
+    assert [shop.count("wip"), shop.redis.llen("rq:queue:default:intermediate")] == [0, 0]
+
+
+def test_a_job_without_a_record_of_its_result_is_settled_like_any_other(shop: Shop) -> None:
+    shop.configure()
+    tasks.brief.enqueue()
+    worker = shop.worker()
+    shop.until(lambda: shop.written("brief") and shop.count("wip") == 0, worker)
+    assert not list(shop.redis.scan_iter("rq:job:*"))
+    assert worker.running
 
 
 def test_a_killed_process_of_an_attempt_is_replaced_at_once_by_the_same_worker(shop: Shop) -> None:
