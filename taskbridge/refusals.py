@@ -89,6 +89,8 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
         check_timeout(options.timeout, record.timeout, label, task)
     if isinstance(options.run_after, timedelta):
         check_ceiling(options.run_after, record.run_after, label, task)
+    if options.retry is not None:
+        check_ceiling(options.retry.longest_delay, record.retry, label, task)
 
 
 def check_timeout(timeout: timedelta, support: Support, label: str, task: str) -> None:

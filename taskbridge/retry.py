@@ -66,6 +66,11 @@ class Retry:
         ceiling = self._ceiling(attempt)
         return ceiling * fraction if self.jitter else ceiling
 
+    @property
+    def longest_delay(self) -> timedelta:
+        """What the policy itself may come to; an error's `retry_after` may ask for more."""
+        return self._ceiling(self.attempts - 1) if self.attempts > 1 else timedelta(0)
+
     def next_delay(self, attempt: int, error: BaseException, /, *, fraction: float) -> timedelta | None:
         """The delay after attempt `attempt` (from 1) ended with `error`, or None: give up."""
         if attempt >= self.attempts or isinstance(error, self.give_up_on) or not isinstance(error, self.on):

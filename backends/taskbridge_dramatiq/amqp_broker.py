@@ -1,46 +1,30 @@
-"""Dramatiq's RabbitMQ broker: opened from a URL, and handed one or many messages.
-
-`RabbitmqBroker.enqueue` publishes up to six times when a confirmation does not come, and so doubles a job whose
-confirmation was lost. Here a message is published once: before it, a connection that the server has closed meanwhile
-is found out and replaced; after it, the caller is told that the job may have been accepted.
-"""
+"""Dramatiq's RabbitMQ broker: opened from a URL, and prepared for a worker."""
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from dramatiq.brokers.rabbitmq import RabbitmqBroker
-from dramatiq.common import current_millis, dq_name, q_name
 from dramatiq.errors import ConnectionClosed
-from pika import BasicProperties, exceptions
 
-from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError
+from taskbridge.errors import ConfigurationError
+from taskbridge_dramatiq.amqp_publisher import CONNECT_SECONDS, FAILURES, is_other_shape, other_shape, publish
 from taskbridge_dramatiq.brokers import neutral_middleware
-from taskbridge_dramatiq.patches import forget_connections, forget_connections_after_fork
+from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
+from taskbridge_dramatiq.patches import forget_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from dramatiq import Message as DramatiqMessage
-    from pika.adapters.blocking_connection import BlockingChannel
+    from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
     from taskbridge.settings import BackendURL
 
-Delayed = tuple["DramatiqMessage[Any]", int | None]
+__all__ = ["disconnect", "open_amqp", "prepare_worker", "publish"]
 
-CONNECT_SECONDS: Final = 5
 HEARTBEAT_SECONDS: Final = 10
 """pika gives a silent server up after at most twice this and 5 s more: 30 s."""
 WORKER_HEARTBEAT_SECONDS: Final = 60
 """A worker whose tasks hold the interpreter for longer loses its connection, and its jobs are given out again."""
-FRESH_SECONDS: Final = 1
-"""A connection that was used within this time is taken for open."""
-
-_PRECONDITION_FAILED = 406
-_FAILURES = (exceptions.AMQPError, OSError)
-"""What pika raises; of the second kind are a name that no server has and a certificate that does not hold."""
 
 
 def open_amqp(url: BackendURL, /) -> RabbitmqBroker:
@@ -48,8 +32,12 @@ def open_amqp(url: BackendURL, /) -> RabbitmqBroker:
     max_priority = url.number("priority", 0)
     if max_priority > 255:
         raise ConfigurationError(f"{url}: RabbitMQ's priorities end at 255. Ten are plenty: ?priority=10.")
-    broker = RabbitmqBroker(
-        url=url.server(), confirm_delivery=True, max_priority=max_priority or None, middleware=neutral_middleware()
+    broker = FencedRabbitmqBroker(
+        label=str(url),
+        url=url.server(),
+        confirm_delivery=True,
+        max_priority=max_priority or None,
+        middleware=neutral_middleware(),
     )
     for parameters in _parameters(broker):
         parameters.connection_attempts = 1
@@ -73,39 +61,12 @@ def prepare_worker(broker: RabbitmqBroker, queues: Sequence[str], label: str, /,
         for queue_name in queues:
             broker.declare_queue(queue_name, ensure=True)
     except ConnectionClosed as error:
-        if _is_other_shape(error.message):
-            raise ConfigurationError(_other_shape(broker, label, error.message)) from error
-    except _FAILURES:
+        if is_other_shape(error.message):
+            raise ConfigurationError(other_shape(broker, label, error.message)) from error
+    except FAILURES:
         return
     finally:
         del broker.connection
-
-
-def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) -> None:
-    """Enqueue (message, delay in milliseconds) pairs: one confirmed, or many in one transaction.
-
-    Raises:
-        EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after at most 30 s.
-    """
-    forget_connections_after_fork(broker)
-    with _enqueuing(broker, label) as sent:
-        _drop_closed_connection(broker)
-        for queue_name in {message.queue_name for message, _ in messages}:
-            broker.declare_queue(queue_name, ensure=True)
-        addressed = [(_addressed(message, delay), delay) for message, delay in messages]
-        for message, delay in addressed:
-            broker.emit_before("enqueue", message, delay)
-        wires = [
-            Wire(message.queue_name, message.encode(), message.options.get("broker_priority"))
-            for message, _ in addressed
-        ]
-        if len(wires) == 1:
-            _publish_one(broker, wires[0], sent)
-        else:
-            _publish_many(broker, wires, sent)
-        for message, delay in addressed:
-            broker.emit_after("enqueue", message, delay)
-    broker.state.used_at = time.monotonic()
 
 
 def disconnect(broker: RabbitmqBroker, /) -> None:
@@ -116,122 +77,3 @@ def disconnect(broker: RabbitmqBroker, /) -> None:
 
 def _parameters(broker: RabbitmqBroker) -> list[Any]:
     return broker.parameters if isinstance(broker.parameters, list) else [broker.parameters]
-
-
-class _Sent:
-    """How far an enqueue came."""
-
-    maybe = False
-
-
-def _publish_one(broker: RabbitmqBroker, message: Wire, sent: _Sent) -> None:
-    channel = broker.channel
-    sent.maybe = True
-    try:
-        message.publish(channel, is_mandatory=broker.confirm_delivery)
-    except exceptions.UnroutableError:
-        # The queue was deleted after this process declared it. Nothing was accepted.
-        _declare_again(broker, {message.queue_name})
-        message.publish(channel, is_mandatory=True)
-
-
-def _publish_many(broker: RabbitmqBroker, messages: Sequence[Wire], sent: _Sent) -> None:
-    """pika confirms one message at a time; a transaction is its public way to confirm a thousand at once."""
-    channel = broker.connection.channel()
-    returned: list[Wire] = []
-    channel.add_on_return_callback(
-        lambda _channel, method, properties, body: returned.append(Wire(method.routing_key, body, properties.priority))
-    )
-    channel.tx_select()
-    for message in messages:
-        message.publish(channel, is_mandatory=True)
-    sent.maybe = True
-    channel.tx_commit()
-    # pika calls back from here alone. What was returned came before the answer to the commit.
-    broker.connection.process_data_events(0)
-    channel.close()
-    if returned:
-        _declare_again(broker, {message.queue_name for message in returned})
-        _publish_many(broker, returned, sent)
-
-
-class Wire(NamedTuple):
-    """What is given to RabbitMQ."""
-
-    queue_name: str
-    body: bytes
-    priority: int | None
-
-    def publish(self, channel: BlockingChannel, *, is_mandatory: bool) -> None:
-        channel.basic_publish(
-            exchange="",
-            routing_key=self.queue_name,
-            body=self.body,
-            properties=BasicProperties(delivery_mode=2, priority=self.priority),
-            mandatory=is_mandatory,
-        )
-
-
-def _addressed(message: DramatiqMessage[Any], delay: int | None) -> DramatiqMessage[Any]:
-    if delay is None:
-        return message
-    return message.copy(queue_name=dq_name(message.queue_name), options={"eta": current_millis() + delay})
-
-
-def _declare_again(broker: RabbitmqBroker, queue_names: set[str]) -> None:
-    """Make queues that were deleted after this process declared them."""
-    for canonical in {q_name(queue_name) for queue_name in queue_names}:
-        broker.queues_pending.add(canonical)
-        broker.declare_queue(canonical, ensure=True)
-
-
-def _drop_closed_connection(broker: RabbitmqBroker) -> None:
-    """Find out, before anything is written, whether the server has closed an idle connection."""
-    connection = getattr(broker.state, "connection", None)
-    if connection is None or time.monotonic() - getattr(broker.state, "used_at", 0.0) < FRESH_SECONDS:
-        return
-    try:
-        connection.process_data_events(0)
-    except _FAILURES:
-        del broker.connection
-
-
-@contextmanager
-def _enqueuing(broker: RabbitmqBroker, label: str) -> Iterator[_Sent]:
-    """Turn what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted."""
-    sent = _Sent()
-    try:
-        yield sent
-    except exceptions.NackError as error:
-        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
-    except (ConnectionClosed, *_FAILURES) as error:
-        del broker.connection
-        raise _enqueue_error(broker, label, error, sent) from error
-
-
-def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, sent: _Sent) -> EnqueueError:
-    cause = error.message if isinstance(error, ConnectionClosed) else error
-    if _is_other_shape(cause):
-        return EnqueueError(_other_shape(broker, label, cause), maybe_accepted=False)
-    if isinstance(cause, exceptions.AuthenticationError | exceptions.ProbableAuthenticationError):
-        return BrokerUnavailable(f"{label} refuses the credentials: {cause}", maybe_accepted=False)
-    if isinstance(cause, exceptions.ProbableAccessDeniedError):
-        return BrokerUnavailable(f"{label}: the server has no such vhost for this user: {cause}", maybe_accepted=False)
-    if sent.maybe:
-        return BrokerUnavailable(f"{label} did not confirm the job and may hold it: {cause!r}", maybe_accepted=True)
-    return BrokerUnavailable(
-        f"{label} cannot be reached (waited at most {CONNECT_SECONDS} s): {cause!r}", maybe_accepted=False
-    )
-
-
-def _is_other_shape(cause: object) -> bool:
-    return getattr(cause, "reply_code", None) == _PRECONDITION_FAILED
-
-
-def _other_shape(broker: RabbitmqBroker, label: str, cause: object) -> str:
-    asked = f"with priorities 0 to {broker.max_priority}" if broker.max_priority else "without priorities"
-    return (
-        f"{label} asks for queues {asked}, and one exists in another shape, which is fixed when a queue is made "
-        f"({getattr(cause, 'reply_text', cause)}). Make ?priority= fit, name another queue, or delete the queue when "
-        f"it is empty."
-    )

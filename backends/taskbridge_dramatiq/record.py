@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 STRANDED_CEILING: Final = timedelta(hours=1)
 RECOVERY_PER_LEASE: Final = 1.25
 """A lease ends, and the next sweep finds it."""
-AMQP_CEILING: Final = timedelta(minutes=25)
+CONSUMER_CEILING: Final = timedelta(minutes=25)
+"""RabbitMQ ends a consumer that holds a message for 30 minutes, its consumer_timeout, and looks once a minute."""
 
 
 def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: bool, heartbeat: int) -> Capabilities:
@@ -22,8 +23,12 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
     return Capabilities(
         at_least_once=_at_least_once(kind, heartbeat, has_own_consumer=has_own_consumer),
         at_most_once=_AT_MOST_ONCE,
-        retry=emulated(Retries, cost="one message more for each retry, enqueued before the old one is acknowledged"),
-        timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
+        retry=emulated(Retries, cost=_RETRY_COST, ceiling=_run_after(kind, has_own_consumer=has_own_consumer).ceiling),
+        timeout=emulated(
+            Deadline,
+            cost="a timer for each attempt with a limit" + (_CONSUMER_TIMEOUT if kind == "amqp" else ""),
+            ceiling=CONSUMER_CEILING if kind == "amqp" else None,
+        ),
         prompt_timeout=refused(
             "Dramatiq runs tasks in threads, with -t 1 too, where a blocking call is not interrupted. Use a backend "
             "that gives an attempt its own main thread: celery, rq or huey."
@@ -57,6 +62,10 @@ def native_record(*, kind: Kind, max_priority: int) -> Capabilities:
     )
 
 
+_RETRY_COST = "one message more for each retry, enqueued before the old one is acknowledged"
+
+_CONSUMER_TIMEOUT = "; RabbitMQ gives a job to another worker when one has it for 30 minutes (consumer_timeout)"
+
 _AT_MOST_ONCE = refused(
     "Dramatiq acknowledges a job after its run, so the death of a worker repeats it. Use a backend that takes a job "
     "off its broker before it runs, such as huey+redis."
@@ -65,7 +74,10 @@ _AT_MOST_ONCE = refused(
 
 def _at_least_once(kind: Kind, heartbeat: int, *, has_own_consumer: bool) -> Support:
     if kind == "amqp":
-        return native("acknowledged after the run; RabbitMQ gives a dead worker's jobs to another at once")
+        return native(
+            "acknowledged after the run; RabbitMQ gives a dead worker's jobs to another at once, and within 3 minutes "
+            "those of one that fell silent (the heartbeat of its connection)"
+        )
     if has_own_consumer:
         return native(
             f"acknowledged after the run, under a lease that is renewed while the worker lives; a dead worker's jobs "
@@ -78,11 +90,16 @@ def _at_least_once(kind: Kind, heartbeat: int, *, has_own_consumer: bool) -> Sup
 
 
 def _run_after(kind: Kind, *, has_own_consumer: bool) -> Support:
+    if kind == "amqp" and has_own_consumer:
+        return native(
+            "a worker holds the job unacknowledged until it is due, at most a thousand for each of its threads, and "
+            "takes it anew every 10 minutes, before RabbitMQ's consumer_timeout"
+        )
     if kind == "amqp":
         return native(
             "a worker holds the job unacknowledged until it is due, and RabbitMQ ends a consumer that does so for 30 "
             "minutes (consumer_timeout). Enqueue it later",
-            ceiling=AMQP_CEILING,
+            ceiling=CONSUMER_CEILING,
         )
     if has_own_consumer:
         return native(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from taskbridge_dramatiq import lease, redis_consumer
+from taskbridge_dramatiq import amqp_consumer, lease, redis_consumer
+from taskbridge_dramatiq.crash_counter import CrashCounter
+from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
 from taskbridge_dramatiq.scripts import ACK, BEAT, Script
 
@@ -46,6 +48,19 @@ def no_renewal() -> None:
 
 def no_fence() -> None:
     setattr(redis_consumer, "ACK", Script("redis.call('hdel', KEYS[2], ARGV[1])"))  # noqa: B010 - as above
+
+
+def forgetful_reconnect() -> None:
+    FencedRabbitmqBroker.carries_on = lambda _self, _delivery: False  # type: ignore[method-assign]  # that is the fault
+
+
+def hasty_renewal() -> None:
+    """No fault: what takes ten minutes takes one second."""
+    setattr(amqp_consumer, "RENEW_SECONDS", 1)  # noqa: B010 - as above
+
+
+def uncounted() -> None:
+    CrashCounter.count = lambda _self, _message: 0  # type: ignore[method-assign]  # that is the fault
 
 
 if planted := os.environ.get("TASKBRIDGE_TEST_PLANTED"):

@@ -14,7 +14,7 @@ from dramatiq.brokers.stub import StubBroker
 from redis import Redis
 
 import taskbridge
-from taskbridge.errors import ConfigurationError, InvalidTask
+from taskbridge.errors import ConfigurationError, InvalidTask, UnsupportedFeature
 from taskbridge.registry import Registry
 from taskbridge.router import router
 from taskbridge_dramatiq import DramatiqBackend
@@ -108,3 +108,12 @@ def test_enqueuing_makes_no_global_broker(redis_url: str) -> None:
         "assert dramatiq.broker.global_broker is None\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_a_retry_that_would_be_held_for_too_long_is_refused_when_the_task_is_bound(client: Redis) -> None:
+    policy = taskbridge.Retry(20, delay=timedelta(minutes=20), max_delay=timedelta(hours=2))
+    with pytest.raises(UnsupportedFeature, match=r"2:00:00 for 'fails' is above what .* holds safely, 1:00:00"):
+        own_broker.fails.using(retry=policy).enqueue()
+    own_broker.fails.using(
+        retry=taskbridge.Retry(2, delay=timedelta(minutes=20), max_delay=timedelta(hours=2))
+    ).enqueue()

@@ -25,6 +25,9 @@ from tests.dramatiq.conftest import Ledger, start_worker, wait_for
 if TYPE_CHECKING:
     from taskbridge.services import Server
 
+DEAD_QUEUE = "taskbridge.dead"
+DEAD_ARGUMENTS = {"x-message-ttl": 30 * 24 * 3600 * 1000}
+
 
 @pytest.fixture
 def url(rabbitmq_server: Server) -> str:
@@ -72,7 +75,7 @@ def test_a_queue_that_was_deleted_is_made_again(
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
     rabbitmq_server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskbridge_dramatiq.amqp_broker.FRESH_SECONDS", 0)
+    monkeypatch.setattr("taskbridge_dramatiq.amqp_publisher.FRESH_SECONDS", 0)
     application.note_text.enqueue("first")
     assert isinstance(rabbitmq_server, RabbitMQServer)
     rabbitmq_server.evaluate(
@@ -176,15 +179,23 @@ def _fork_and_enqueue(jobs: int) -> int:
         os._exit(exit_code)
 
 
-def test_an_undecodable_message_and_an_unknown_task_are_dead_lettered_and_the_worker_goes_on(
+def test_an_undecodable_message_and_an_unknown_task_are_kept_without_a_store_and_the_worker_goes_on(
     ledger: Ledger, tmp_path: Path, channel: pika.adapters.blocking_connection.BlockingChannel
 ) -> None:
     application.nobody_has_it.enqueue()
     channel.basic_publish("", "default", b"\xff no JSON")
     application.note_text.enqueue("alive")
+    channel.queue_declare(DEAD_QUEUE, durable=True, arguments=DEAD_ARGUMENTS)
     with start_worker(tmp_path):
         ledger.wait("alive")
-        wait_for(lambda: count(channel, "default.XQ") == 2)
+        wait_for(lambda: count(channel) == 0)
+        wait_for(lambda: count(channel, DEAD_QUEUE) == 2)
+        letters = [channel.basic_get(DEAD_QUEUE, auto_ack=True) for _ in range(2)]
+    assert {properties.headers["taskbridge_dead"]["reason"] for _, properties, _ in letters} == {
+        "undecodable",
+        "unknown task",
+    }
+    assert b"\xff no JSON" in {body for _, _, body in letters}
 
 
 @pytest.mark.timeout(120)
@@ -202,4 +213,6 @@ def test_a_retry_that_is_due_while_rabbitmq_is_down_is_not_lost(
             go.touch()
             worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=15))
             server.restart()
-            wait_for(lambda: 2 in {event["attempt"] for event in ledger.events("told")}, seconds=30)
+            assert [event["attempt"] for event in ledger.wait("told", count=2, seconds=30)] == [1, 2]
+            assert worker.stop(grace=timedelta(seconds=15)) == 0
+        assert len(ledger.events("told")) == 2

@@ -1,0 +1,182 @@
+"""Publishing to RabbitMQ: each message once.
+
+`RabbitmqBroker.enqueue` publishes up to six times when a confirmation does not come, and so doubles a job whose
+confirmation was lost. Here a message is published once: before it, a connection that the server has closed meanwhile
+is found out and replaced; after it, the caller is told that the job may have been accepted.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from dramatiq.common import current_millis, dq_name, q_name
+from dramatiq.errors import ConnectionClosed
+from pika import BasicProperties, exceptions
+
+from taskbridge.errors import BrokerUnavailable, EnqueueError
+from taskbridge_dramatiq.patches import forget_connections_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dramatiq import Message as DramatiqMessage
+    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+    from pika.adapters.blocking_connection import BlockingChannel
+
+Delayed = tuple["DramatiqMessage[Any]", int | None]
+
+CONNECT_SECONDS: Final = 5
+FRESH_SECONDS: Final = 1
+"""A connection that was used within this time is taken for open."""
+
+_PRECONDITION_FAILED = 406
+FAILURES: Final = (exceptions.AMQPError, OSError)
+"""What pika raises; of the second kind are a name that no server has and a certificate that does not hold."""
+
+
+def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) -> None:
+    """Enqueue (message, delay in milliseconds) pairs: one confirmed, or many in one transaction.
+
+    Raises:
+        EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after at most 30 s.
+    """
+    forget_connections_after_fork(broker)
+    with _enqueuing(broker, label) as sent:
+        _drop_closed_connection(broker)
+        for queue_name in {message.queue_name for message, _ in messages}:
+            broker.declare_queue(queue_name, ensure=True)
+        addressed = [(_addressed(message, delay), delay) for message, delay in messages]
+        for message, delay in addressed:
+            broker.emit_before("enqueue", message, delay)
+        wires = [
+            Wire(message.queue_name, message.encode(), message.options.get("broker_priority"))
+            for message, _ in addressed
+        ]
+        if len(wires) == 1:
+            _publish_one(broker, wires[0], sent)
+        else:
+            _publish_many(broker, wires, sent)
+        for message, delay in addressed:
+            broker.emit_after("enqueue", message, delay)
+    broker.state.used_at = time.monotonic()
+
+
+class _Sent:
+    """How far an enqueue came."""
+
+    maybe = False
+
+
+def _publish_one(broker: RabbitmqBroker, message: Wire, sent: _Sent) -> None:
+    channel = broker.channel
+    sent.maybe = True
+    try:
+        message.publish(channel, is_mandatory=broker.confirm_delivery)
+    except exceptions.UnroutableError:
+        # The queue was deleted after this process declared it. Nothing was accepted.
+        _declare_again(broker, {message.queue_name})
+        message.publish(channel, is_mandatory=True)
+
+
+def _publish_many(broker: RabbitmqBroker, messages: Sequence[Wire], sent: _Sent) -> None:
+    """pika confirms one message at a time; a transaction is its public way to confirm a thousand at once."""
+    channel = broker.connection.channel()
+    returned: list[Wire] = []
+    channel.add_on_return_callback(
+        lambda _channel, method, properties, body: returned.append(Wire(method.routing_key, body, properties.priority))
+    )
+    channel.tx_select()
+    for message in messages:
+        message.publish(channel, is_mandatory=True)
+    sent.maybe = True
+    channel.tx_commit()
+    # pika calls back from here alone. What was returned came before the answer to the commit.
+    broker.connection.process_data_events(0)
+    channel.close()
+    if returned:
+        _declare_again(broker, {message.queue_name for message in returned})
+        _publish_many(broker, returned, sent)
+
+
+class Wire(NamedTuple):
+    """What is given to RabbitMQ."""
+
+    queue_name: str
+    body: bytes
+    priority: int | None
+
+    def publish(self, channel: BlockingChannel, *, is_mandatory: bool) -> None:
+        channel.basic_publish(
+            exchange="",
+            routing_key=self.queue_name,
+            body=self.body,
+            properties=BasicProperties(delivery_mode=2, priority=self.priority),
+            mandatory=is_mandatory,
+        )
+
+
+def _addressed(message: DramatiqMessage[Any], delay: int | None) -> DramatiqMessage[Any]:
+    if delay is None:
+        return message
+    return message.copy(queue_name=dq_name(message.queue_name), options={"eta": current_millis() + delay})
+
+
+def _declare_again(broker: RabbitmqBroker, queue_names: set[str]) -> None:
+    """Make queues that were deleted after this process declared them."""
+    for canonical in {q_name(queue_name) for queue_name in queue_names}:
+        broker.queues_pending.add(canonical)
+        broker.declare_queue(canonical, ensure=True)
+
+
+def _drop_closed_connection(broker: RabbitmqBroker) -> None:
+    """Find out, before anything is written, whether the server has closed an idle connection."""
+    connection = getattr(broker.state, "connection", None)
+    if connection is None or time.monotonic() - getattr(broker.state, "used_at", 0.0) < FRESH_SECONDS:
+        return
+    try:
+        connection.process_data_events(0)
+    except FAILURES:
+        del broker.connection
+
+
+@contextmanager
+def _enqueuing(broker: RabbitmqBroker, label: str) -> Iterator[_Sent]:
+    """Turn what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted."""
+    sent = _Sent()
+    try:
+        yield sent
+    except exceptions.NackError as error:
+        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
+    except (ConnectionClosed, *FAILURES) as error:
+        del broker.connection
+        raise _enqueue_error(broker, label, error, sent) from error
+
+
+def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, sent: _Sent) -> EnqueueError:
+    cause = error.message if isinstance(error, ConnectionClosed) else error
+    if is_other_shape(cause):
+        return EnqueueError(other_shape(broker, label, cause), maybe_accepted=False)
+    if isinstance(cause, exceptions.AuthenticationError | exceptions.ProbableAuthenticationError):
+        return BrokerUnavailable(f"{label} refuses the credentials: {cause}", maybe_accepted=False)
+    if isinstance(cause, exceptions.ProbableAccessDeniedError):
+        return BrokerUnavailable(f"{label}: the server has no such vhost for this user: {cause}", maybe_accepted=False)
+    if sent.maybe:
+        return BrokerUnavailable(f"{label} did not confirm the job and may hold it: {cause!r}", maybe_accepted=True)
+    return BrokerUnavailable(
+        f"{label} cannot be reached (waited at most {CONNECT_SECONDS} s): {cause!r}", maybe_accepted=False
+    )
+
+
+def is_other_shape(cause: object) -> bool:
+    return getattr(cause, "reply_code", None) == _PRECONDITION_FAILED
+
+
+def other_shape(broker: RabbitmqBroker, label: str, cause: object) -> str:
+    asked = f"with priorities 0 to {broker.max_priority}" if broker.max_priority else "without priorities"
+    return (
+        f"{label} asks for queues {asked}, and one exists in another shape, which is fixed when a queue is made "
+        f"({getattr(cause, 'reply_text', cause)}). Make ?priority= fit, name another queue, or delete the queue when "
+        f"it is empty."
+    )
