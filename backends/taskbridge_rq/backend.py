@@ -26,7 +26,7 @@ from taskbridge.errors import ConfigurationError
 from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
-from taskbridge_rq.connection import for_enqueuing, worker_url
+from taskbridge_rq.connection import CLASSES, for_enqueuing, worker_url
 from taskbridge_rq.job import Job, bind_job
 from taskbridge_rq.record import native_record, record
 from taskbridge_rq.wire import to_native
@@ -127,9 +127,7 @@ class RQBackend(Backend):
                     sys.executable, "-m", "rq.cli", "worker", queue,
                     "--job-class", self.job_path,
                     "--serializer", serializer,
-                    "--worker-class", "taskbridge_rq.Worker",
-                    "--queue-class", "taskbridge_rq.queue.Queue",
-                    "--connection-class", "taskbridge_rq.patience.PatientRedis",
+                    *CLASSES,
                     "--worker-ttl", "30", "--quiet",
                     *options.native_arguments,
                 ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from redis import BlockingConnectionPool, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
@@ -13,6 +13,13 @@ from taskbridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from typing import Any
+
+CLASSES: Final = (
+    "--worker-class", "taskbridge_rq.Worker",
+    "--queue-class", "taskbridge_rq.queue.Queue",
+    "--connection-class", "taskbridge_rq.patience.PatientRedis",
+)  # fmt: skip
+"""What makes a worker of RQ's command ours, beside its job class."""
 
 
 def for_enqueuing(connection: Redis, /) -> Redis:
@@ -42,7 +49,7 @@ def worker_url(connection: Redis, /) -> str:
     if type(pool) not in (ConnectionPool, BlockingConnectionPool) or arguments.get("credential_provider") is not None:
         raise ConfigurationError(
             "The RQ connection of yours is made in a way that no URL can say. Start the workers yourself, with a "
-            "settings module: rq worker -c settings --job-class taskbridge_rq.app.Job -S json QUEUE"
+            f"settings module: rq worker QUEUE -c settings -S json -j taskbridge_rq.app.Job {' '.join(CLASSES)}"
         )
     username, password = arguments.get("username") or "", arguments.get("password") or ""
     login = f"{quote(username, safe='')}:{quote(password, safe='')}@" if username or password else ""

@@ -355,3 +355,13 @@ def test_an_idle_worker_stops_while_redis_is_gone(own_shop: Shop, own_server: ob
     worker.send(signal.SIGTERM)
     assert worker.wait(within=timedelta(seconds=20)) is not None
     own_server.restart()  # type: ignore[attr-defined]  # a private server
+
+
+def test_a_worker_with_a_wrong_password_ends_instead_of_waiting(shop: Shop) -> None:
+    shop.redis.acl_setuser("shop", enabled=True, passwords=["+s3cret"], categories=["+@all"], keys=["*"])
+    shop.url = shop.url.replace("redis://", "redis://shop:wr0ng@")
+    shop.configure()
+    worker = shop.worker()
+    assert worker.wait(within=timedelta(seconds=30)) == 1
+    assert "password" in worker.output()
+    assert "wr0ng" not in worker.output()
