@@ -110,6 +110,24 @@ class HasStore(Protocol):
 
 
 @runtime_checkable
+class CanReopen(Protocol):
+    """A backend on which a job that has failed still has its id: enqueuing it again there is more than enqueuing."""
+
+    def reopen(self, message: Message, /) -> None:
+        """Enqueue a dead job again under its id; raises as `enqueue` does."""
+        ...
+
+
+@runtime_checkable
+class TakesRaw(Protocol):
+    """A backend to which bytes that were parked can be given back."""
+
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """Lay the bytes on the queue as they were when they were parked; raises as `enqueue` does."""
+        ...
+
+
+@runtime_checkable
 class CanRunInProcess(Protocol):
     """A backend without worker processes: it works its jobs off in the caller."""
 

@@ -66,6 +66,8 @@ class Capabilities:
     run_after: Support
     priority: Support
     result: Support
+    dead_letters: Support
+    """A job that fails for good is kept with its reason, and may be enqueued again by command."""
     context: Support
     """`takes_context` and metadata."""
 

@@ -51,6 +51,14 @@ class CrashedOut(TaskBridgeError):
     """A job was not run again, because its worker died too often while it ran."""
 
 
+class StartedBefore(TaskBridgeError):
+    """A job that runs at most once was not run again, because an execution of it has begun before."""
+
+
+class RedriveRefused(TaskBridgeError):
+    """A dead letter that cannot be redriven, or not now."""
+
+
 class EnqueueError(TaskBridgeError):
     """A job was not confirmed by the broker."""
 

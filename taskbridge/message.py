@@ -32,6 +32,10 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     """As `timeout`: one call's own policy."""
     result: bool = False
     at_most_once: bool = False
+    redrives: int = 0
+    """How often the job has been enqueued again after it was dead."""
+    redriven_at: datetime | None = None
+    """When it was, last; aware."""
     metadata: dict[str, Any] = {}
     signature: str = ""
     """The key's name and the HMAC, where there are signing keys."""

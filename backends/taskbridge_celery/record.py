@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from taskbridge.capability import Capabilities, Support, emulated, native, refused
-from taskbridge.worker import Deadline, Expiry, Results, Retries
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 
 CONSUMER_OPTION: Final = "consumer_timeout"
 CONSUMER_TIMEOUT: Final = timedelta(minutes=30)
@@ -25,7 +25,13 @@ def record(
     """With workers that TaskBridge runs."""
     return Capabilities(
         at_least_once=_at_least_once(is_redis, has_confirms),
-        at_most_once=_at_most_once(is_redis),
+        at_most_once=(
+            emulated(AtMostOnce, cost="one write to the store before the body")
+            if has_store
+            else refused(
+                "it needs a store to claim the start of a job in. Name one, for example ?store=redis://host/0."
+            )
+        ),
         retry=emulated(Retries, cost="one message more for each further attempt, which a worker holds until it is due"),
         timeout=_timeout(is_redis, hold),
         prompt_timeout=(
@@ -40,6 +46,11 @@ def record(
             emulated(Results, cost="three writes a job to the store")
             if has_store
             else refused("RabbitMQ cannot hold results. Name a store, for example ?store=redis://host/0.")
+        ),
+        dead_letters=(
+            emulated(DeadLetters, cost="one write to the store for a job that fails for good")
+            if has_store
+            else refused("Celery logs what failed and drops it. Name a store, for example ?store=redis://host/0.")
         ),
         context=native("a header more of Celery's message"),
     )
@@ -59,6 +70,7 @@ def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capa
         run_after=_run_after(is_redis, hold),
         priority=_priority(is_redis, max_priority),
         result=refused(f"{ours}, or read Celery's own results."),
+        dead_letters=refused(f"{ours}; Celery logs what failed and drops it."),
         context=refused(f"{ours}."),
     )
 
@@ -78,15 +90,6 @@ def _at_least_once(is_redis: bool, has_confirms: bool) -> Support:
         "acknowledged after the run; a dead process's job is published again after 1 s, and RabbitMQ gives a dead "
         "worker's jobs to another as soon as their connection has ended. Executions that crash are counted in a header "
         "and, of redelivered jobs, on a queue"
-    )
-
-
-def _at_most_once(is_redis: bool) -> Support:
-    if is_redis:
-        return native("acknowledged before a process of the pool gets the job")
-    return refused(
-        "RabbitMQ does not confirm an acknowledgement, so one that is lost with its connection repeats the job. Use a "
-        "backend that takes a job off its broker before it runs, such as celery+redis or huey+redis."
     )
 
 

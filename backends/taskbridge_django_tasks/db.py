@@ -28,7 +28,7 @@ from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
 from taskbridge.process import Command
 from taskbridge.settings import check_options
-from taskbridge.worker import Deadline, Expiry, Results, Retries, worker_environment
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries, worker_environment
 from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
 from taskbridge_django_tasks.bulk import insert
@@ -62,7 +62,11 @@ def record(*, has_own_workers: bool) -> Capabilities:
             "a worker claims a row before it runs it, and nobody notices its death: the row stays RUNNING. Use a "
             "backend that acknowledges after the run, such as celery+amqp or dramatiq+amqp."
         ),
-        at_most_once=native("a row is claimed, and that is committed, before it runs"),
+        at_most_once=(
+            emulated(AtMostOnce, cost="one write to the store before the body")
+            if has_own_workers
+            else native("a row is claimed, and that is committed, before it runs")
+        ),
         retry=emulated(Retries, cost="the row waits under the same id, as one with a run_after")
         if has_own_workers
         else of_ours,
@@ -79,6 +83,11 @@ def record(*, has_own_workers: bool) -> Capabilities:
             emulated(Results, cost="three writes a job to a table of ours in the same database")
             if has_own_workers
             else refused("workers=native: the value is in the job's row. Read it by django.tasks' own get_result.")
+        ),
+        dead_letters=(
+            emulated(DeadLetters, cost="one write to the store for a job that fails for good")
+            if has_own_workers
+            else of_ours
         ),
         context=native("a third member of the JSON that holds the arguments") if has_own_workers else of_ours,
     )
@@ -139,6 +148,13 @@ class DatabaseBackend(DjangoBackend):
         if is_heard(task_enqueued):
             for row in rows:
                 announce(task_enqueued, row)
+
+    def reopen(self, message: Message, /) -> None:
+        """Replace the row of a job that has failed; any other row of this id refuses it."""
+        using = self._using
+        with self._enqueuing(using), transaction.atomic(using=using):
+            self._rows.objects.using(using).filter(pk=message.id).failed().delete()
+            self._row(message).save(force_insert=True, using=using)
 
     def serve(self, registry: Registry, run: Run, /) -> None:
         self.tasks = registry.by_wire_name(self)

@@ -95,6 +95,10 @@ class QueueBackend(DjangoBackend):
 
         announce_enqueued(messages, self.alias)
 
+    def reopen(self, message: Message, /) -> None:
+        """As RQ does."""
+        self.queue(message.queue_name).reopen(message)
+
     def serve(self, registry: Registry, run: Run, /) -> None:
         from taskbridge_django_tasks.rq_job import Job
 

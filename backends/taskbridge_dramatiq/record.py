@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.capability import Capabilities, Support, emulated, native, refused
-from taskbridge.worker import Deadline, Expiry, Results, Retries
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 
 if TYPE_CHECKING:
     from taskbridge_dramatiq.brokers import Kind
@@ -22,7 +22,13 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
     """The record under workers that TaskBridge runs."""
     return Capabilities(
         at_least_once=_at_least_once(kind, heartbeat, has_own_consumer=has_own_consumer),
-        at_most_once=_AT_MOST_ONCE,
+        at_most_once=(
+            emulated(AtMostOnce, cost="one write to the store before the body")
+            if has_store
+            else refused(
+                "it needs a store to claim the start of a job in. Name one: ?store=redis://... or postgresql://"
+            )
+        ),
         retry=emulated(Retries, cost=_RETRY_COST, ceiling=_run_after(kind, has_own_consumer=has_own_consumer).ceiling),
         timeout=emulated(
             Deadline,
@@ -41,6 +47,11 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
             if has_store
             else refused("this backend's broker cannot hold results. Name a store: ?store=redis://... or postgresql://")
         ),
+        dead_letters=(
+            emulated(DeadLetters, cost="one write to the store for a job that fails for good")
+            if has_store
+            else refused("Dramatiq's own dead-letter queue keeps the job for 7 days. Name a store: ?store=redis://...")
+        ),
         context=native("the message option `taskbridge`"),
     )
 
@@ -58,6 +69,7 @@ def native_record(*, kind: Kind, max_priority: int) -> Capabilities:
         run_after=_run_after(kind, has_own_consumer=False),
         priority=_priority(kind, max_priority),
         result=refused(f"{ours}, or read Dramatiq's own results."),
+        dead_letters=refused(f"{ours}, or watch Dramatiq's own dead-letter queue."),
         context=refused(f"{ours}."),
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from taskbridge.capability import Capabilities, Support, emulated, native, refused
-from taskbridge.worker import Deadline, Expiry, Results, Retries
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 
 
 def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_store: bool) -> Capabilities:
     """With workers that TaskBridge runs."""
     return Capabilities(
         at_least_once=_at_least_once(has_claims=has_claims),
-        at_most_once=_at_most_once(has_claims=has_claims),
+        at_most_once=_at_most_once(has_store=has_store),
         retry=emulated(Retries, cost="the job goes through Huey's schedule, which is looked at each second"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=(
@@ -22,6 +22,7 @@ def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_sto
         run_after=native("Huey's schedule, which is looked at each second"),
         priority=_priority(has_priority),
         result=_result(has_store=has_store),
+        dead_letters=_dead_letters(has_store=has_store),
         context=native("a member more of our JSON message"),
     )
 
@@ -31,7 +32,7 @@ def native_record(*, has_priority: bool) -> Capabilities:
     ours = "a Huey consumer that TaskBridge does not run has no such thing. Take ?workers=native out"
     return Capabilities(
         at_least_once=refused(f"{_THEIRS} Take ?workers=native out."),
-        at_most_once=_at_most_once(has_claims=False),
+        at_most_once=native("a task is deleted from the storage before it runs"),
         retry=refused(f"{ours}, or keep the retries of the Huey task itself."),
         timeout=refused(f"{ours}, or keep the timeout of the Huey task itself."),
         prompt_timeout=refused(f"{ours}."),
@@ -39,6 +40,7 @@ def native_record(*, has_priority: bool) -> Capabilities:
         run_after=native("Huey's schedule, which is looked at each second, unless the consumer's Huey says utc=False"),
         priority=_priority(has_priority),
         result=refused(f"{ours}, or read Huey's own results through Huey."),
+        dead_letters=refused(f"{ours}, or watch for Huey's own signals."),
         context=refused(f"{ours}."),
     )
 
@@ -55,18 +57,25 @@ def _at_least_once(*, has_claims: bool) -> Support:
     )
 
 
-def _at_most_once(*, has_claims: bool) -> Support:
-    if has_claims:
-        return refused(
-            "A job whose worker dies runs again. Use delivery='at_least_once', and a task that may run twice."
-        )
-    return native("a task is deleted from the storage before it runs")
+def _at_most_once(*, has_store: bool) -> Support:
+    if has_store:
+        return emulated(AtMostOnce, cost="one write to the store before the body")
+    return refused(
+        "It needs a store to claim the start of a job in, and a Huey instance of yours names no server for one. Write "
+        "HueyBackend(huey=..., store=URL)."
+    )
 
 
 def _result(*, has_store: bool) -> Support:
     if has_store:
         return emulated(Results, cost="three writes a job to the store")
     return refused("A Huey instance of yours names no server for results. Write HueyBackend(huey=..., store=URL).")
+
+
+def _dead_letters(*, has_store: bool) -> Support:
+    if has_store:
+        return emulated(DeadLetters, cost="one write to the store for a job that fails for good")
+    return refused("A Huey instance of yours names no server for a store. Write HueyBackend(huey=..., store=URL).")
 
 
 def _priority(has_priority: bool) -> Support:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import rq.job
 from rq import Queue
-from rq.registry import ScheduledJobRegistry
+from rq.registry import FailedJobRegistry, ScheduledJobRegistry
 from rq.serializers import JSONSerializer, PickleSerializer
 
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
-from taskbridge.errors import ConfigurationError
+from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
@@ -106,6 +106,17 @@ class RQBackend(Backend):
                 pipe.zadd(ScheduledJobRegistry.key_template.format(queue_name), later)
         with enqueuing(self._label), pipe:
             pipe.execute()
+
+    def reopen(self, message: Message, /) -> None:
+        """Forget the failed job of this id, then enqueue it anew."""
+        key = rq.job.Job.key_for(message.id)
+        with enqueuing(self._label), self._connection.pipeline() as pipe:
+            if self._connection.hget(key, "status") not in (None, b"failed", "failed"):
+                raise EnqueueError(f"{self._label}: {message.id} has not failed there yet.", maybe_accepted=False)
+            pipe.delete(key)
+            pipe.zrem(FailedJobRegistry.key_template.format(message.queue_name), message.id)
+            pipe.execute()
+        self.enqueue([message])
 
     def fields(self, message: Message, now: datetime, /) -> dict[FieldT, FieldT]:
         """The hash of one job."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from taskbridge.capability import Capabilities, emulated, native, refused
-from taskbridge.worker import Deadline, Expiry, Results, Retries
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 
 
 def record() -> Capabilities:
@@ -14,10 +14,7 @@ def record() -> Capabilities:
         at_least_once=native(
             "a dead worker's jobs run again within 10 s of its last sign of life, on any worker of the queue"
         ),
-        at_most_once=refused(
-            "a job whose worker died is run again. Use a backend whose workers are RQ's own (?workers=native), which "
-            "files it under the failed jobs."
-        ),
+        at_most_once=emulated(AtMostOnce, cost="one write to the store before the body"),
         retry=emulated(Retries, cost="the job goes through RQ's schedule, which each worker looks at each second"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit; RQ kills its process a minute later"),
         prompt_timeout=native("an attempt is its process's main thread, where a signal interrupts a blocking call"),
@@ -28,6 +25,7 @@ def record() -> Capabilities:
             "queue_name='urgent'."
         ),
         result=emulated(Results, cost="three writes a job to the store"),
+        dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("one string in the job's meta"),
     )
 
@@ -48,5 +46,6 @@ def native_record() -> Capabilities:
         expires=refused(f"{ours}."),
         run_after=native("RQ's schedule, if a worker runs --with-scheduler"),
         result=refused(f"{ours}, or read what RQ keeps through RQ."),
+        dead_letters=refused(f"{ours}, or requeue from RQ's own failed jobs."),
         context=refused(f"{ours}."),
     )

@@ -25,7 +25,7 @@ from taskbridge.errors import EnqueueError
 from taskbridge.message import Again, Dead, Done, Expired, Headers, Message
 from taskbridge.process import Command
 from taskbridge.store import Store, open_store
-from taskbridge.worker import Deadline, Expiry, Results, Retries, boot, worker_environment
+from taskbridge.worker import DeadLetters, Deadline, Expiry, Results, Retries, boot, worker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +51,7 @@ class FolderBackend(Backend):
         run_after=native("the due time is in the file's name"),
         priority=native("the priority is in the file's name"),
         result=emulated(Results, cost="three writes a job to a SQLite file beside the queues"),
+        dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("the file holds the whole message"),
     )
     run: Run

@@ -36,6 +36,11 @@ class BackendSettings:
         return self._url.result_ttl
 
     @property
+    def dead_ttl(self) -> timedelta:
+        """How long a dead letter is kept."""
+        return self._url.dead_ttl
+
+    @property
     def crash_budget(self) -> int:
         """How often a job whose worker died is run again."""
         return self._url.crash_budget

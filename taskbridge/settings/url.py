@@ -19,12 +19,14 @@ CORE_OPTIONS = {
     "strict": "yes: refuse what TaskBridge would have to emulate",
     "workers": "native: the workers are not run by TaskBridge",
     "result_ttl": "seconds that a result is kept after its job has ended; a day by default",
+    "dead_ttl": "seconds that a dead letter is kept; 30 days by default",
     "crash_budget": "how often a job whose worker died is run again before it is a dead letter; 3 by default",
     "size_limit": "largest arguments of one job, in bytes of JSON",
 }
 """Query keys that the core reads, for every backend."""
 
 DEFAULT_RESULT_TTL_SECONDS = 24 * 60 * 60
+DEFAULT_DEAD_TTL_SECONDS = 30 * 24 * 60 * 60
 DEFAULT_CRASH_BUDGET = 3
 DEFAULT_SIZE_LIMIT = 4 * 1024 * 1024
 
@@ -70,6 +72,10 @@ class BackendURL:
     @property
     def result_ttl(self) -> timedelta:
         return timedelta(seconds=self.number("result_ttl", DEFAULT_RESULT_TTL_SECONDS))
+
+    @property
+    def dead_ttl(self) -> timedelta:
+        return timedelta(seconds=self.number("dead_ttl", DEFAULT_DEAD_TTL_SECONDS))
 
     def flag(self, key: str) -> bool:
         return self.choice(key, ("yes", "no"), "no") == "yes"

@@ -21,7 +21,7 @@ from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.settings import DEFAULT
 from taskbridge.store import open_store
-from taskbridge.worker import Deadline, Expiry, Results, Retries
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 from taskbridge.worker.attempt import Environment
 from taskbridge.worker.runner import Runner
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("taskbridge.memory")
 
 RECORD = Capabilities(
     at_least_once=refused("the jobs live and die with this process: this backend is for tests"),
-    at_most_once=refused("a test may ask for every job to be delivered twice"),
+    at_most_once=emulated(AtMostOnce, cost="one write to the store before the body"),
     retry=emulated(Retries, cost="nothing: the job goes back into the list"),
     timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
     prompt_timeout=native("where jobs are worked off in the main thread"),
@@ -45,6 +45,7 @@ RECORD = Capabilities(
     run_after=native("a job is passed over until it is due"),
     priority=native("any whole number, larger first"),
     result=emulated(Results, cost="three writes a job to the store"),
+    dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
     context=native("beside the arguments"),
 )
 

@@ -1,7 +1,9 @@
 """Around one attempt: what the runner does, and how a worker process begins."""
 
+from taskbridge.worker.at_most_once import AtMostOnce
 from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
 from taskbridge.worker.boot import Booted, boot, import_tasks, worker_environment
+from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.results import Results
@@ -10,8 +12,10 @@ from taskbridge.worker.runner import ORDER, Runner
 
 __all__ = [
     "ORDER",
+    "AtMostOnce",
     "Attempt",
     "Booted",
+    "DeadLetters",
     "Deadline",
     "Environment",
     "Expiry",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.context import Context
 from taskbridge.settings.url import DEFAULT_CRASH_BUDGET
+from taskbridge.store.letter import DEFAULT_DEAD_TTL
 from taskbridge.store.record import DEFAULT_TTL
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Environment:
     open_store: Callable[[], Store | None]
     result_ttl: timedelta = DEFAULT_TTL
     """How long a result is kept after its job has ended."""
+    dead_ttl: timedelta = DEFAULT_DEAD_TTL
+    """How long a dead letter is kept."""
     signing_keys: KeyRing | None = None
     crash_budget: int = DEFAULT_CRASH_BUDGET
     """How often a job whose worker died is run again."""

@@ -51,6 +51,7 @@ def boot(alias: str | None = None) -> Booted:
         registry=registry,
         open_store=lambda: router.store(alias),
         result_ttl=router.backend_settings(alias).result_ttl,
+        dead_ttl=router.backend_settings(alias).dead_ttl,
         signing_keys=router.settings.signing_keys,
         crash_budget=router.backend_settings(alias).crash_budget,
     )

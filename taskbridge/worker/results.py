@@ -13,7 +13,7 @@ from taskbridge.store import NewRecord, TaskError, transition
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskbridge.message import Outcome
+    from taskbridge.message import Message, Outcome
     from taskbridge.store import ResultStore
     from taskbridge.worker.attempt import Attempt, Environment
 
@@ -27,8 +27,7 @@ class Results:
     """
 
     def __init__(self, environment: Environment, /) -> None:
-        self._alias = environment.alias
-        self._ttl = environment.result_ttl
+        self._environment = environment
         self._open_store = environment.open_store
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
@@ -37,43 +36,60 @@ class Results:
         store = self._open_store()
         if store is None:
             return proceed(attempt)
-        self._write(store, attempt, transition.Started(attempt=attempt.number, at=datetime.now(UTC)))
+        started = transition.Started(
+            attempt=attempt.number, at=datetime.now(UTC), crashes=attempt.crashes, redrives=attempt.headers.redrives
+        )
+        self._write(store, attempt, started)
         outcome = proceed(attempt)
         outcome, written = _transition(attempt, outcome)
         self._write(store, attempt, written)
         return outcome
 
     def _write(self, store: ResultStore, attempt: Attempt, written: transition.Transition) -> None:
-        message = attempt.message
-        job = NewRecord(
-            id=message.id,
-            task=attempt.task.name,
-            queue_name=message.queue_name,
-            backend=self._alias,
-            enqueued_at=attempt.headers.enqueued_at,
-            ttl=self._ttl,
-        )
+        job = new_record(attempt.message, self._environment, task=attempt.task.name)
         try:
-            store.record(job, written)
+            if not store.record(job, written):
+                logger.warning(
+                    "The record of the job is final or a later execution's: %s is not written.", written.rule.becomes
+                )
         except StoreUnavailable:
             logger.exception("The store did not take %s of the job.", type(written).__name__)
 
 
+def new_record(message: Message, environment: Environment, /, *, task: str) -> NewRecord:
+    """What is known of a job in a worker, in case that nobody has recorded it."""
+    return NewRecord(
+        id=message.id,
+        task=task,
+        queue_name=message.queue_name,
+        backend=environment.alias,
+        enqueued_at=message.headers.enqueued_at if message.headers is not None else None,
+        ttl=environment.result_ttl,
+    )
+
+
 def _transition(attempt: Attempt, outcome: Outcome) -> tuple[Outcome, transition.Transition]:
     now = datetime.now(UTC)
+    crashes, redrives = attempt.crashes, attempt.headers.redrives
     match outcome:
         case Done(value):
             try:
                 plain = attempt.task.codec.encode_result(value)
             except UnserialisableResult as error:
                 logger.warning("The result cannot be kept: %s", error)
-                return Dead(error, "exhausted", error), transition.Failed(error=_error(attempt, error, now))
-            return outcome, transition.Succeeded(attempt=attempt.number, at=now, value=plain)
+                failed = transition.Failed(error=_error(attempt, error, now), crashes=crashes, redrives=redrives)
+                return Dead(error, "exhausted", error), failed
+            return outcome, transition.Succeeded(
+                attempt=attempt.number, at=now, value=plain, crashes=crashes, redrives=redrives
+            )
         case Again(delay, error):
             because = error or RuntimeError("the task asked for another attempt")
-            return outcome, transition.Retrying(error=_error(attempt, because, now), run_after=now + delay)
+            return outcome, transition.Retrying(
+                error=_error(attempt, because, now), run_after=now + delay, crashes=crashes, redrives=redrives
+            )
         case Dead(error):
-            return outcome, transition.Failed(error=_error(attempt, error, now))
+            failed = transition.Failed(error=_error(attempt, error, now), crashes=crashes, redrives=redrives)
+            return outcome, failed
         case Expired():
             return outcome, transition.Expired(at=now)
 

@@ -7,13 +7,16 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskbridge.errors import UnknownTask
-from taskbridge.message import NO_TIMEOUT, Dead, Headers, Message, Outcome
+from taskbridge.message import NO_TIMEOUT, Headers, Message, Outcome
+from taskbridge.worker import unknown_task
 from taskbridge.worker.around_hooks import AroundHooks
+from taskbridge.worker.at_most_once import AtMostOnce
 from taskbridge.worker.attempt import Attempt, Environment, Middleware
+from taskbridge.worker.burial import Burial
 from taskbridge.worker.call import Call
 from taskbridge.worker.connections import Connections
 from taskbridge.worker.crash_budget import CrashBudget
+from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
@@ -35,11 +38,13 @@ logger = logging.getLogger("taskbridge.attempt")
 ORDER: tuple[type[Middleware], ...] = (
     Logs,
     Connections,
+    DeadLetters,
     Signatures,
     Results,
     Expiry,
     FinalFailure,
     CrashBudget,
+    AtMostOnce,
     Retries,
     Failure,
     Deadline,
@@ -59,6 +64,7 @@ class Runner:
 
     def __init__(self, backend: Backend, environment: Environment) -> None:
         self._environment = environment
+        self._burial = Burial(environment)
         self._tasks: Mapping[str, Task[..., Any, Any]] = environment.registry.by_wire_name(backend)
         wanted = ALWAYS | backend.capabilities.emulations()
         unknown = wanted - set(ORDER)
@@ -73,10 +79,7 @@ class Runner:
         """Run one attempt; `attempt` counts from 1, `crashes` the earlier executions that killed their worker."""
         task = self._tasks.get(message.task)
         if task is None:
-            return Dead(
-                UnknownTask(f"No task is called {message.task!r} in this worker: name its module in `imports`."),
-                "unknown task",
-            )
+            return unknown_task.give_up(message, self._environment, self._burial, attempt=attempt, crashes=crashes)
         headers = message.headers or _NO_HEADERS
         timeout = task.options.timeout if headers.timeout is None else _limit(headers.timeout)
         return self._chain(Attempt(message, headers, task, attempt, timeout, crashes))
@@ -84,7 +87,7 @@ class Runner:
     def park(self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception) -> bool:
         """Keep what no task here can be given; False if the adapter must keep it on the broker."""
         logger.error("A message of %d bytes on the queue %s is %s: %s", len(payload), queue_name, reason, error)
-        return False
+        return self._burial.payload(payload, queue_name=queue_name, reason=reason, error=error)
 
     def start(self) -> None:
         """Run the start hooks in this process."""

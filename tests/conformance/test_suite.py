@@ -38,6 +38,14 @@ NAMES = [os.environ[IN_THIS_PROCESS]] if IN_THIS_PROCESS in os.environ else [n f
 OPTIONS = [field.name for field in fields(Capabilities)]
 
 
+def see(stage: Stage, option: str) -> None:
+    """What the suite says of a field without any I/O."""
+    if option == "dead_letters":  # nobody asks for them
+        test_record.test_dead_letters_are_kept_where_there_is_a_store(stage)
+    else:
+        test_record.test_an_option_is_bound_as_the_record_says(stage, option)
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("bug", get_args(Bug))
 def test_a_planted_bug_turns_the_suite_red(bug: str, tmp_path: Path) -> None:
@@ -51,14 +59,14 @@ def test_a_wrong_field_turns_the_suite_red(name: str, option: str, tmp_path: Pat
     url, _ = SERVED[name].nowhere()
     right = Stage(url, tmp_path, None)
     try:
-        test_record.test_an_option_is_bound_as_the_record_says(right, option)
+        see(right, option)
     finally:
         right.stop()
     for level in {"native", "emulated", "refused"} - {right.expected[option].level}:
         stage = Stage(url, tmp_path, f"{option}={level}")
         try:
             with pytest.raises((AssertionError, UnsupportedFeature, pytest.fail.Exception)):
-                test_record.test_an_option_is_bound_as_the_record_says(stage, option)
+                see(stage, option)
         finally:
             stage.stop()
 

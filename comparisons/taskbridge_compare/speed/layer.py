@@ -13,7 +13,7 @@ from taskbridge.message import Done, Message, decode_headers, encode_headers
 from taskbridge.registry import Registry, registry
 from taskbridge.router import router
 from taskbridge.task import task
-from taskbridge.worker import Deadline, Environment, Expiry, Results, Retries, Runner
+from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Environment, Expiry, Results, Retries, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +42,7 @@ class NullBackend(Backend):
     wire_names: ClassVar[Literal["name", "module path"]] = "name"
     capabilities = Capabilities(
         at_least_once=_ANY,
-        at_most_once=_ANY,
+        at_most_once=emulated(AtMostOnce, cost=""),
         retry=_ANY,
         timeout=emulated(Deadline, cost=""),
         prompt_timeout=_ANY,
@@ -50,6 +50,7 @@ class NullBackend(Backend):
         run_after=_ANY,
         priority=_ANY,
         result=emulated(Results, cost=""),
+        dead_letters=emulated(DeadLetters, cost=""),
         context=_ANY,
     )
 

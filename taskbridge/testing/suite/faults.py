@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from taskbridge import Context, Retry, task
@@ -84,3 +85,11 @@ def asks_for_ever(context: Context, key: str) -> None:
     """Ask for another attempt each time."""
     write("start", key)
     context.retry()
+
+
+@task(takes_context=True)
+def fails_without_file(context: Context, key: str, path: str) -> None:
+    """Fail until somebody has made the file."""
+    if not Path(path).exists():
+        raise FileNotFoundError(path)
+    write("end", key, id=context.id, attempt=context.attempt, metadata=dict(context.metadata))

@@ -8,6 +8,7 @@ import pytest
 
 from taskbridge.backend import HasStore
 from taskbridge.errors import UnsupportedFeature
+from taskbridge.router import router
 from taskbridge.testing.suite.stage import ASKED
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def test_every_field_says_how_or_why_not(stage: Stage) -> None:
 def test_an_emulation_names_its_middleware(stage: Stage) -> None:
     for option, support in stage.backend.capabilities:
         assert (support.by is not None) == (support.level == "emulated"), option
+
+
+def test_dead_letters_are_kept_where_there_is_a_store(stage: Stage) -> None:
+    assert stage.expected["dead_letters"].level == ("refused" if router.store() is None else "emulated")
 
 
 def test_a_backend_without_a_store_refuses_results(stage: Stage) -> None:
