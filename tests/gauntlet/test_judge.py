@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskbridge_compare.gauntlet.explain import ACK_WINDOW_SECONDS, RECONNECT_SECONDS
+from taskbridge_compare.gauntlet.explain import ACK_WINDOW_SECONDS, RECONNECT_SECONDS, SLOW_ACK_WINDOW_SECONDS
 from taskbridge_compare.gauntlet.judge import BAR_SECONDS, judge
 from tests.gauntlet.histories import TOKEN, asked, began, enqueued, event, history, killed, ran, residual, served
 
@@ -74,11 +74,24 @@ def test_a_kill_explains_no_run_before_it() -> None:
 
 
 def test_an_end_just_before_a_kill_may_not_have_been_acknowledged_and_is_counted_apart() -> None:
-    near = 2.0 - ACK_WINDOW_SECONDS / 2
-    found = judge(history(GOOD, enqueued(3), ran(3, 1.0, near), ran(3, 10.0, 10.1)), asked(3))
+    near = 5.0 - ACK_WINDOW_SECONDS / 2
+    rest = history(
+        enqueued(1, 2, 3), began(2, 4.9), killed(5.0, 10), ran(2, 9.0, 9.1, pid=20), ran(1, 9.0, 9.1), served()
+    )
+    found = judge(history(rest, ran(3, 1.0, near), ran(3, 9.2, 9.3, pid=20)), asked(3))
     assert (found.colour, found.extra) == ("green", {"cut": 1, "not acknowledged": 1})
-    far = 2.0 - ACK_WINDOW_SECONDS * 2
-    assert judge(history(GOOD, enqueued(3), ran(3, 0.5, far), ran(3, 10.0, 10.1)), asked(3)).colour == "red"
+    far = 5.0 - ACK_WINDOW_SECONDS * 2
+    assert judge(history(rest, ran(3, 0.5, far), ran(3, 9.2, 9.3, pid=20)), asked(3)).unexplained == (f"{TOKEN}-3",)
+
+
+def test_a_busy_machine_may_take_longer_to_acknowledge_what_its_slot_did_last() -> None:
+    far, too_far = 5.0 - ACK_WINDOW_SECONDS * 2, 5.0 - SLOW_ACK_WINDOW_SECONDS - 0.1
+    rest = history(enqueued(1, 3), began(1, 4.9, pid=11), killed(5.0, 10, 11), ran(1, 9.0, 9.1, pid=20), served())
+    last = judge(history(rest, ran(3, 0.5, far), ran(3, 9.2, 9.3, pid=20)), asked(2))
+    assert last.extra == {"cut": 1, "not acknowledged": 1}
+    assert judge(history(rest, ran(3, 0.5, too_far), ran(3, 9.2, 9.3, pid=20)), asked(2)).colour == "red"
+    another = history(rest, ran(3, 0.5, far), enqueued(4), ran(4, 4.5, 4.6), ran(3, 9.2, 9.3, pid=20))
+    assert judge(another, asked(3)).unexplained == (f"{TOKEN}-3",), "its slot went on, so it had been acknowledged"
 
 
 def test_a_late_recovery_is_red() -> None:

@@ -20,6 +20,8 @@ class Execution:
     key: str
     pid: int
     parent: int
+    slot: tuple[int, object]
+    """Where jobs run one after the other: process and thread, or the parent of processes that run one job each."""
     begin: float
     finished: float | None
     """When its last line was reached; None if it never was."""
@@ -67,23 +69,28 @@ def executions(history: Iterable[Event]) -> dict[str, list[Execution]]:
     """Every execution of every job, in the order of their beginnings."""
     open_: dict[tuple[str, int, object], list[Event]] = defaultdict(list)
     found: dict[str, list[Execution]] = defaultdict(list)
-    for event in history:
+    events = list(history)
+    pids = [event.pid for event in events if event.kind == "start"]
+    forks = len(set(pids)) == len(pids)
+    for event in events:
         where = (event.key, event.pid, event.extra.get("thread"))
         if event.kind == "start":
             open_[where].append(event)
         elif event.kind in ("end", "raise") and open_[where]:
-            found[event.key].append(_execution(open_[where].pop(), event))
+            found[event.key].append(_execution(open_[where].pop(), event, forks=forks))
     for starts in open_.values():
         for start in starts:
-            found[start.key].append(_execution(start, None))
+            found[start.key].append(_execution(start, None, forks=forks))
     return {key: sorted(runs, key=lambda run: run.begin) for key, runs in found.items()}
 
 
-def _execution(start: Event, over: Event | None) -> Execution:
+def _execution(start: Event, over: Event | None, *, forks: bool) -> Execution:
+    parent = start.extra.get("parent", 0)
     return Execution(
         key=start.key,
         pid=start.pid,
-        parent=start.extra.get("parent", 0),
+        parent=parent,
+        slot=(parent, None) if forks else (start.pid, start.extra.get("thread")),
         begin=start.at,
         finished=over.at if over is not None and over.kind == "end" else None,
         raised=over.at if over is not None and over.kind == "raise" else None,

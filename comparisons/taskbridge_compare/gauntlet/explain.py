@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 ACK_WINDOW_SECONDS = 0.5
 """An execution that ended so shortly before a kill may not have been acknowledged yet."""
+SLOW_ACK_WINDOW_SECONDS = 3.0
+"""The same on a busy machine, for the one execution after which its slot had not begun another."""
 RECONNECT_SECONDS = 2.0
 """For so long after a break a worker may run what it holds, although the broker gives it to others again."""
 
@@ -25,20 +27,19 @@ def explain(
     deaths: Sequence[Death],
     breaks: Sequence[Break],
     *,
+    begun_in_slot: Sequence[float],
     sent_doubtfully: bool,
     forgets: float,
 ) -> Explanation:
     """What made `after` necessary, although `before` had begun.
 
-    `forgets`: for so many seconds before its death a broker of this kind may not have written down what was
-    acknowledged (RabbitMQ's classic queues), so that it hands it out again.
+    `begun_in_slot`: when executions began where `before` ran. `forgets`: for so many seconds before its death a broker
+    of this kind may not have written down what was acknowledged (RabbitMQ's classic queues), and hands it out again.
     """
     earlier = [death for death in deaths if death.at < after.begin]
     if any(death.cut(before) for death in earlier):
         return "cut"
-    if before.finished is not None and any(
-        death.killed and 0 <= death.at - before.finished <= ACK_WINDOW_SECONDS for death in earlier
-    ):
+    if any(death.killed and _unacknowledged(before, death, begun_in_slot) for death in earlier):
         return "not acknowledged"
     if any(_held_across(before, after, gap) for gap in breaks):
         return "broken connection"
@@ -50,6 +51,14 @@ def explain(
     if sent_doubtfully:
         return "sent again"
     return "unexplained"
+
+
+def _unacknowledged(run: Execution, death: Death, begun_in_slot: Sequence[float]) -> bool:
+    """True if the end of this execution may not have reached the broker before its worker's death."""
+    if run.finished is None or not 0 <= death.at - run.finished <= SLOW_ACK_WINDOW_SECONDS:
+        return False
+    is_last = not any(run.finished < begin < death.at for begin in begun_in_slot)
+    return is_last or death.at - run.finished <= ACK_WINDOW_SECONDS
 
 
 def _held_across(before: Execution, after: Execution, gap: Break) -> bool:

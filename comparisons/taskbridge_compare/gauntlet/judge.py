@@ -7,7 +7,7 @@ the processes that were frozen.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -97,12 +97,21 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
         (refusals.keys() - doubtful - confirmed) & runs.keys()
     )
 
+    slots: dict[tuple[int, object], list[float]] = defaultdict(list)
+    for run in itertools.chain.from_iterable(runs.values()):
+        slots[run.slot].append(run.begin)
     extra: Counter[Explanation] = Counter()
     unexplained = []
     for key, all_ in runs.items():
         for before, after in itertools.pairwise(all_):
             why = explain(
-                before, after, ends, gaps, sent_doubtfully=key in struck_enqueues, forgets=asked["broker_forgets"]
+                before,
+                after,
+                ends,
+                gaps,
+                begun_in_slot=slots[before.slot],
+                sent_doubtfully=key in struck_enqueues,
+                forgets=asked["broker_forgets"],
             )
             extra[why] += 1
             if why == "unexplained":
