@@ -10,6 +10,7 @@ import redis.client
 import rq
 import rq.job
 from redis import exceptions
+from redis.retry import Retry
 
 import taskbridge_rq.job
 import taskbridge_rq.queue
