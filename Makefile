@@ -50,8 +50,8 @@ format: environment ## put the code into its one format, and mend what ruff can 
 	@$(bin)/ruff check --fix
 	@$(bin)/ruff format
 
-hostile: environment ## 100,000 damaged messages for each engine's decoder
-	@TASKBRIDGE_TEST_MUTATIONS=100000 $(pytest) $(parallel) tests/hostile/test_decoders.py $(ARGS)
+hostile: environment ## 100,000 damaged messages for each decoder, 500 for each worker
+	@TASKBRIDGE_TEST_MUTATIONS=100000 TASKBRIDGE_TEST_HOSTILE=500 $(pytest) $(parallel) tests/hostile $(ARGS)
 
 conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis, or the URL of any
 	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }
