@@ -77,19 +77,25 @@ class FencedRabbitmqBroker(RabbitmqBroker):
         self._delayed[queue_name][delivery.key] = delivery
 
     def carries_on(self, delivery: Delivery, /) -> bool:
-        """Whether this process runs what is delivered again, or has just run it: then the delivery is dealt with."""
+        """Whether this process runs what is delivered, or has just run it: then the delivery is dealt with.
+
+        After its own restart RabbitMQ may not say that it delivers again. Only a dead letter is redriven under its
+        old id, so that one is not taken for its earlier life.
+        """
         with self._lock:
-            if not delivery.was_redelivered:
-                self._settled.pop(delivery.key, None)
-                return False
             running = self._running.get(delivery.key)
             if running is not None and not running.is_held:
                 running.consumer, running.tag = delivery.consumer, delivery.tag
                 logger.info("The job %s, which runs here, was delivered again after a cut.", delivery.message_id)
                 return True
-            consumer, is_dead, settled_at = self._settled.get(delivery.key, (delivery.consumer, False, 0.0))
-        if consumer.is_open or time.monotonic() - settled_at > REMEMBERED_SECONDS:
-            return False
+            consumer, is_dead, settled_at = self._settled.pop(delivery.key, (delivery.consumer, False, 0.0))
+            if (
+                consumer.is_open
+                or time.monotonic() - settled_at > REMEMBERED_SECONDS
+                or (is_dead and not delivery.was_redelivered)
+            ):
+                return False
+            self._settled[delivery.key] = (delivery.consumer, is_dead, settled_at)
         delivery.consumer.settle(delivery.tag, is_dead=is_dead)
         return True
 
