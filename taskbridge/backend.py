@@ -27,8 +27,12 @@ class Run(Protocol):
         """
         ...
 
-    def park(self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception) -> bool:
+    def park(
+        self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception, message: Message | None = None
+    ) -> bool:
         """Keep what cannot become a `Message`, or has no task here, as a dead letter in the store.
+
+        `message` is the job, where it could be read: it is kept under its id, and its result has failed.
 
         True: it is kept, and the adapter may acknowledge. False: there is no store or it did not answer, so the
         adapter must keep it on the broker.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu.entity import Exchange, Queue
 
 from taskbridge_celery.raw import raw, raw_call
+from taskbridge_celery.wire import from_native
 
 if TYPE_CHECKING:
     from celery import Task
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from kombu.messaging import Producer
 
     from taskbridge.backend import Run
+    from taskbridge.message import Message as Job
     from taskbridge.message import Parked
     from taskbridge_celery.publisher import Publisher
 
@@ -42,7 +44,8 @@ class Parking:
     def keep(self, message: Message, /, *, reason: Parked, error: Exception) -> bool:
         """Keep a message that no task here can be given; False: nobody took it, so it must not be acknowledged."""
         queue_name = (message.delivery_info or {}).get("routing_key") or "default"
-        if self._run.park(raw(message), queue_name=queue_name, reason=reason, error=error):
+        job = readable(message, queue_name) if reason == "unknown task" else None
+        if self._run.park(raw(message), queue_name=queue_name, reason=reason, error=error, message=job):
             return True
         if self._publisher is None:
             return False
@@ -92,6 +95,15 @@ class Parking:
             logger.error("A dead letter was not kept, so its message stays: %s", failure)  # noqa: TRY400 - as above
             return False
         return True
+
+
+def readable(message: Message, queue_name: str, /) -> Job | None:
+    """The job in a message that Celery has not read; None if it cannot be."""
+    try:
+        args, kwargs, _ = message.payload
+        return from_native(message.headers, args, kwargs, queue_name=queue_name)
+    except Exception:  # noqa: BLE001 - whatever Kombu's decoders raise over a hostile message
+        return None
 
 
 def _dead_queue() -> Queue:

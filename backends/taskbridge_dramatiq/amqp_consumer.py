@@ -21,11 +21,12 @@ from dramatiq.errors import ConnectionClosed
 from pika import exceptions
 
 from taskbridge.errors import UndecodableMessage, UnknownTask
-from taskbridge_dramatiq.wire import decode
+from taskbridge_dramatiq.wire import decode, readable
 
 if TYPE_CHECKING:
     from dramatiq import Message as DramatiqMessage
 
+    from taskbridge.message import Message
     from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 
 logger = logging.getLogger("taskbridge.dramatiq")
@@ -153,14 +154,22 @@ class FencedConsumer(Consumer):
             return None
         if not self._is_delayed and message.actor_name not in self._broker.actors:
             words = f"No task is called {message.actor_name!r} in this worker: name its module in `imports`."
-            self._park(tag, body, properties, "unknown task", UnknownTask(words))
+            self._park(tag, body, properties, "unknown task", UnknownTask(words), readable(message))
             return None
         return message
 
-    def _park(self, tag: int, body: bytes, properties: pika.BasicProperties, reason: Any, error: Exception) -> None:
+    def _park(
+        self,
+        tag: int,
+        body: bytes,
+        properties: pika.BasicProperties,
+        reason: Any,
+        error: Exception,
+        job: Message | None = None,
+    ) -> None:
         """Keep it in the store and in Dramatiq's dead letters; without a store, where nothing deletes it so soon."""
         queue_name = q_name(self._queue_name)
-        if self._broker.park(body, queue_name=queue_name, reason=reason, error=error):
+        if self._broker.park(body, queue_name=queue_name, reason=reason, error=error, message=job):
             self.settle(tag, is_dead=True)
         else:
             self._broker.keep(body, properties, queue_name=queue_name, reason=reason, error=error)

@@ -21,14 +21,14 @@ from redis.exceptions import RedisError
 
 from taskbridge.errors import UndecodableMessage, UnknownTask
 from taskbridge_dramatiq.scripts import ACK, BURY, FETCH, RETURN
-from taskbridge_dramatiq.wire import decode
+from taskbridge_dramatiq.wire import decode, readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dramatiq import Message as DramatiqMessage
 
-    from taskbridge.message import Parked
+    from taskbridge.message import Message, Parked
     from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
 
 logger = logging.getLogger("taskbridge.dramatiq")
@@ -173,13 +173,13 @@ class LeasedConsumer(Consumer):
             return None
         if not self._is_delayed and message.actor_name not in self._broker.actors:
             words = f"No task is called {message.actor_name!r} in this worker: name its module in `imports`."
-            self._park(redis_id, data, "unknown task", UnknownTask(words))
+            self._park(redis_id, data, "unknown task", UnknownTask(words), readable(message))
             return None
         return message
 
-    def _park(self, redis_id: bytes, data: bytes, reason: Parked, error: Exception) -> None:
+    def _park(self, redis_id: bytes, data: bytes, reason: Parked, error: Exception, job: Message | None = None) -> None:
         """Keep it in the store and in Dramatiq's dead letters, where its users look; in these alone if it must be."""
-        self._broker.park(data, queue_name=self._keys.canonical, reason=reason, error=error)
+        self._broker.park(data, queue_name=self._keys.canonical, reason=reason, error=error, message=job)
         keys = self._keys
         acks = keys.acks(self._lease_id)
         BURY(self._broker.client, (acks, keys.messages, keys.dead, keys.crashes), redis_id, current_millis())

@@ -86,6 +86,14 @@ def from_native(native: DramatiqMessage[Any], /, *, max_priority: int = 0) -> Me
         raise UndecodableMessage(f"The Dramatiq message {native.message_id} cannot be read: {error}") from error
 
 
+def readable(native: DramatiqMessage[Any], /) -> Message | None:
+    """The job in a native message; None if it cannot be read."""
+    try:
+        return from_native(native)
+    except UndecodableMessage:
+        return None
+
+
 def decode(data: bytes, /, *, queue_name: str, redis_id: str | None = None) -> DramatiqMessage[Any]:
     """A native message as it lies on the queue of this name; that, and its id in Redis, are as found, not as written.
 

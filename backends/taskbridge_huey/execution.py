@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from huey.api import Huey, Task
 
     from taskbridge.backend import Run
+    from taskbridge.message import Message
     from taskbridge_huey.claim import Claim, Claims
     from taskbridge_huey.lease import Slot
     from taskbridge_huey.worker_storage import WorkerStorage
@@ -33,10 +34,17 @@ BATCH: Final = 200
 class Unrunnable(Exception):
     """What lies in the storage is nothing that this worker can run."""
 
-    def __init__(self, reason: Literal["undecodable", "unknown task"], error: Exception) -> None:
+    def __init__(
+        self,
+        reason: Literal["undecodable", "unknown task"],
+        error: Exception,
+        message: Message | None = None,
+    ) -> None:
+        """`message` is the job, where it could be read."""
         super().__init__(reason, error)
         self.reason = reason
         self.error = error
+        self.message = message
 
 
 class Execution:
@@ -105,17 +113,30 @@ class Execution:
                 task.crashes = crashes
         except HueyException as error:
             unknown = UnknownTask(f"No task is called {native.name!r} in this worker: name its module in `imports`.")
-            raise Unrunnable("unknown task", unknown) from error
+            raise Unrunnable("unknown task", unknown, _readable(native, self._queue_name)) from error
         except Exception as error:
             raise Unrunnable("undecodable", error) from error
         return task
 
     def _park(self, data: bytes, crashes: int, unrunnable: Unrunnable) -> list[Successor]:
-        kept = self._run.park(data, queue_name=self._queue_name, reason=unrunnable.reason, error=unrunnable.error)
+        kept = self._run.park(
+            data,
+            queue_name=self._queue_name,
+            reason=unrunnable.reason,
+            error=unrunnable.error,
+            message=unrunnable.message,
+        )
         if kept:
             return []
         later = self._huey._get_timestamp() + NOT_KEPT  # noqa: SLF001 - Huey's own kind of time
         return [Successor(marked(data, crashes), due=later)]
+
+
+def _readable(native: HueyMessage, queue_name: str) -> Message | None:
+    try:
+        return from_native(native, queue_name)
+    except UndecodableMessage:
+        return None
 
 
 class _Guard:

@@ -31,10 +31,23 @@ class Burial:
         self._ttl = environment.dead_ttl
         self._open_store = environment.open_store
 
-    def job(self, message: Message, dead: Dead, /, *, task: str, attempt: int, crashes: int) -> bool:
-        """Keep a job with all that is needed to enqueue it again. `task` is the name that a reader knows."""
+    def job(
+        self,
+        message: Message,
+        dead: Dead,
+        /,
+        *,
+        task: str,
+        attempt: int,
+        crashes: int = 0,
+        payload: bytes | None = None,
+    ) -> bool:
+        """Keep a job with all that is needed to enqueue it again. `task` is the name that a reader knows.
+
+        `payload` is kept instead of a message that has no JSON form.
+        """
         kept = _portable(message)
-        if kept is None:
+        if kept is None and payload is None:
             logger.error("The arguments of the dead job %r have no JSON form and are not kept with it.", message.id)
         now = datetime.now(UTC)
         headers = message.headers
@@ -50,6 +63,7 @@ class Burial:
                 attempts=attempt,
                 crashes=crashes,
                 message=kept,
+                payload=payload if kept is None else None,
                 life=headers.redrives if headers is not None else 0,
                 expires_at=now + self._ttl,
             )

@@ -7,8 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from taskbridge.message import NO_TIMEOUT, Headers, Message, Outcome
-from taskbridge.worker import unknown_task
+from taskbridge.message import NO_TIMEOUT, Dead, Headers, Message, Outcome
 from taskbridge.worker.around_hooks import AroundHooks
 from taskbridge.worker.at_most_once import AtMostOnce
 from taskbridge.worker.attempt import Attempt, Environment, Middleware
@@ -25,6 +24,7 @@ from taskbridge.worker.logs import Logs
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
 from taskbridge.worker.signatures import Signatures
+from taskbridge.worker.unknown_task import record_failure, unknown_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -79,15 +79,24 @@ class Runner:
         """Run one attempt; `attempt` counts from 1, `crashes` the earlier executions that killed their worker."""
         task = self._tasks.get(message.task)
         if task is None:
-            return unknown_task.give_up(message, self._environment, self._burial, attempt=attempt, crashes=crashes)
+            dead = unknown_task(message)
+            record_failure(message, self._environment, dead.error, attempt=attempt, crashes=crashes)
+            self._burial.job(message, dead, task=message.task, attempt=attempt, crashes=crashes)
+            return dead
         headers = message.headers or _NO_HEADERS
         timeout = task.options.timeout if headers.timeout is None else _limit(headers.timeout)
         return self._chain(Attempt(message, headers, task, attempt, timeout, crashes))
 
-    def park(self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception) -> bool:
+    def park(
+        self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception, message: Message | None = None
+    ) -> bool:
         """Keep what no task here can be given; False if the adapter must keep it on the broker."""
         logger.error("A message of %d bytes on the queue %s is %s: %s", len(payload), queue_name, reason, error)
-        return self._burial.payload(payload, queue_name=queue_name, reason=reason, error=error)
+        if message is None:
+            return self._burial.payload(payload, queue_name=queue_name, reason=reason, error=error)
+        dead = Dead(error, reason)
+        record_failure(message, self._environment, error, attempt=1)
+        return self._burial.job(message, dead, task=message.task, attempt=1, payload=payload)
 
     def start(self) -> None:
         """Run the start hooks in this process."""

@@ -1,4 +1,4 @@
-"""A job whose task this worker does not know: it is recorded as failed and buried, as any other that has died."""
+"""A job whose task this worker does not know: it is recorded as failed, as any other that has died."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from taskbridge.worker.results import new_record
 if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.worker.attempt import Environment
-    from taskbridge.worker.burial import Burial
 
 logger = logging.getLogger("taskbridge.attempt")
 
 
-def give_up(message: Message, environment: Environment, burial: Burial, /, *, attempt: int, crashes: int) -> Dead:
-    """What becomes of the job."""
+def unknown_task(message: Message, /) -> Dead:
+    """The answer to such a job."""
     error = UnknownTask(f"No task is called {message.task!r} in this worker: name its module in `imports`.")
     logger.error("%s", error)
-    dead = Dead(error, "unknown task")
+    return Dead(error, "unknown task")
+
+
+def record_failure(
+    message: Message, environment: Environment, error: Exception, /, *, attempt: int, crashes: int = 0
+) -> None:
+    """Let the result of a job that no middleware sees have failed, if one was asked for."""
     headers = message.headers
-    if headers is not None and headers.result:
-        record = new_record(message, environment, task=message.task)
-        failed = Failed(
-            error=TaskError.of(error, attempt=attempt, at=datetime.now(UTC)),
-            crashes=crashes,
-            redrives=headers.redrives,
-        )
-        try:
-            store = environment.open_store()
-            if store is not None:
-                store.record(record, failed)
-        except StoreUnavailable:
-            logger.exception("The store did not take the failure of the job.")
-    burial.job(message, dead, task=message.task, attempt=attempt, crashes=crashes)
-    return dead
+    if headers is None or not headers.result:
+        return
+    failed = Failed(
+        error=TaskError.of(error, attempt=attempt, at=datetime.now(UTC)), crashes=crashes, redrives=headers.redrives
+    )
+    try:
+        store = environment.open_store()
+        if store is not None:
+            store.record(new_record(message, environment, task=message.task), failed)
+    except StoreUnavailable:
+        logger.exception("The store did not take the failure of the job.")

@@ -13,7 +13,7 @@ from taskbridge.message import Headers, Message
 from taskbridge.redrive import redrive
 from taskbridge.registry import wire_name
 from taskbridge.router import router
-from taskbridge.store import Selection, Store
+from taskbridge.store import DetailStatus, NewRecord, Selection, Store
 from taskbridge.testing.suite import faults, tasks
 from taskbridge.testing.suite.behaviour import behaviour
 from taskbridge.worker.at_most_once import start_name
@@ -131,3 +131,25 @@ def test_a_job_that_has_been_started_is_not_started_again(stage: Stage) -> Itera
     yield
     assert _letter(stage, message.id).reason == "at most once"
     assert stage.ledger.events(key) == []
+
+
+@behaviour("dead_letters")
+def test_a_job_of_an_unknown_task_is_kept(stage: Stage) -> Iterator[None]:
+    job_id = _send(stage, "nobody.knows.that", [1, "a"], Headers())
+    yield
+    stage.settled()
+    letter = _letter(stage, job_id)
+    assert (letter.reason, letter.task) == ("unknown task", "nobody.knows.that")
+    assert letter.message is not None
+    assert letter.message.args == [1, "a"]
+
+
+@behaviour("dead_letters", "result")
+def test_the_result_of_a_job_of_an_unknown_task_has_failed(stage: Stage) -> Iterator[None]:
+    job_id = _send(stage, "nobody.knows.it", [], Headers(result=True))
+    _store().queued([NewRecord(id=job_id, task="nobody.knows.it", queue_name="default", backend="default")])
+    yield
+    _letter(stage, job_id)
+    record = _store().read(job_id)
+    assert record is not None
+    assert record.detail_status is DetailStatus.FAILED
