@@ -53,6 +53,7 @@ def main(booted: Booted) -> None:
                 tasks=tasks,
                 run=run,
                 sweep=sweep,
+                crash_budget=router.backend_settings(booted.alias).crash_budget,
                 queue_names=queue_name.split(","),
                 excluded_queue_names=exclude_queues.split(",") if exclude_queues else [],
                 **{name: options[name] for name in names},

@@ -2,7 +2,8 @@
 
 Queues: one worker serves all of them; each attempt at a time is a process.
 Switched off: nothing, for the engine has no policy of its own.
-Settled: every outcome is one UPDATE of the job's row, guarded by the worker that claimed it.
+Settled: every outcome is one UPDATE of the job's row, guarded by the worker that claimed it. The row of a dead worker
+is put back by any live one.
 """
 
 from __future__ import annotations
@@ -58,9 +59,13 @@ def record(*, has_own_workers: bool) -> Capabilities:
     """What django-tasks-db does, and what TaskBridge adds."""
     of_ours = refused("workers=native: only a worker that TaskBridge runs does it. Take workers=native out of the URL.")
     return Capabilities(
-        at_least_once=refused(
-            "a worker claims a row before it runs it, and nobody notices its death: the row stays RUNNING. Use a "
-            "backend that acknowledges after the run, such as celery+amqp or dramatiq+amqp."
+        at_least_once=(
+            native("each worker renews a lease in a table of ours, and gives back the jobs of dead workers within 12 s")
+            if has_own_workers
+            else refused(
+                "workers=native: a stock worker claims a row before it runs it, and nobody notices its death: the row "
+                "stays RUNNING. Take workers=native out of the URL."
+            )
         ),
         at_most_once=(
             emulated(AtMostOnce, cost="one write to the store before the body")

@@ -1,14 +1,15 @@
 """The native message of django-tasks-db 0.13: one row of `DBTaskResult`.
 
 Its `args_kwargs` is a JSON object of which a worker reads `args` and `kwargs`. Our headers are a third member, and
-arguments that the column would change travel in a fourth, as the text that they are in JSON.
+arguments that the column would change travel in a fourth, as the text that they are in JSON. Whoever recovers a job
+from a dead worker counts that in a member of its own.
 """
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from taskbridge.errors import InvalidArguments, UndecodableMessage
 from taskbridge.message import HEADER, Message, decode_headers, encode_headers
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 ARGUMENTS: Final = "taskbridge_arguments"
 """The JSON text of `[args, kwargs]`."""
+
+RETURNS: Final = "taskbridge_returns"
+"""How often the row was put back without an outcome."""
 
 AT_ONCE: Final = 9999
 """The year of `run_after` that means that the job may start at once."""
@@ -91,6 +95,29 @@ def from_native(row: Any, /) -> Message:
         run_after=None if row.run_after.year == AT_ONCE else row.run_after.astimezone(UTC),
         headers=headers,
     )
+
+
+class Returns(NamedTuple):
+    """Executions that had no outcome. They are no attempts, although the row's list of workers counts them."""
+
+    crashed: int = 0
+    """Their worker died."""
+    released: int = 0
+    """Their worker left before the end, as it was asked to, or was not sure of its claim."""
+
+
+def returns_of(content: dict[str, Any], /) -> Returns:
+    """What the `args_kwargs` of a row say of it; none where they cannot be read."""
+    try:
+        return Returns(**{name: int(count) for name, count in content.get(RETURNS, {}).items()})
+    except (TypeError, ValueError, AttributeError):
+        return Returns()
+
+
+def row_bytes(row: Any, /) -> bytes:
+    """The native message of a row that cannot be run, to be kept."""
+    fields = ("task_path", "args_kwargs", "priority", "queue_name", "backend_name")
+    return json.dumps({"id": str(row.pk), **{field: getattr(row, field) for field in fields}}).encode()
 
 
 def native_moment(moment: datetime | None, /, *, has_time_zones: bool) -> datetime:

@@ -1,27 +1,33 @@
 """django-tasks-db's own worker, with jobs of TaskBridge among those it runs.
 
-A row whose task is TaskBridge's is run by the runner, and its outcome is one UPDATE of the row, guarded by the claim.
-Every other row runs as on a stock worker.
+A row whose task is TaskBridge's is run by the runner. Every other row runs as on a stock worker. The outcome of both is
+one UPDATE of the row, guarded by the claim.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from functools import partial
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 from django_tasks_db.compat import TaskResultStatus
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
-from taskbridge.errors import JobExpired, StoreUnavailable, UndecodableMessage
-from taskbridge.message import Again, Dead, Done, Expired
+from taskbridge.errors import CrashedOut, JobExpired, StoreUnavailable, UndecodableMessage
+from taskbridge.message import HEADER, Again, Dead, Done, Expired
 from taskbridge.worker.connections import close_stale_connections
+from taskbridge_django_tasks.recovery import PREFIX, Recovery
+from taskbridge_django_tasks.rows import PAUSES, LostClaim, Unwritten, claimed, give_back, write
 from taskbridge_django_tasks.signals import announce, task_finished, task_started
-from taskbridge_django_tasks.wire import from_native
+from taskbridge_django_tasks.wire import from_native, returns_of, row_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,20 +38,33 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taskbridge.django")
 
-SETTLE_SECONDS: Final = 20.0
-"""How long the outcome of an attempt is kept in hand while the database is away."""
 SWEEP_SECONDS: Final = 300.0
 """How often, after a job, expired results are deleted."""
-PAUSES: Final = (0.1, 0.2, 0.5, 1.0)
 
 
 class Worker(db_worker.Worker):
     """Runs both kinds of jobs, and outlives a database that goes away."""
 
-    def __init__(self, *, tasks: Mapping[str, Any], run: Run, sweep: Callable[[], object], **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(
+        self,
+        *,
+        tasks: Mapping[str, Any],
+        run: Run,
+        sweep: Callable[[], object],
+        crash_budget: int,
+        worker_id: str,
+        **options: Any,
+    ) -> None:
+        # Never the same twice: a worker that was started again under its old name would renew its predecessor's lease.
+        super().__init__(worker_id=f"{PREFIX}{worker_id}-{get_random_string(8)}", **options)
         self._tasks = tasks
         self._attempt_of = run
+        self._crash_budget = crash_budget
+        self._recovery = Recovery(self.worker_id)
+        self._is_in_doubt = False
+        """A row may be in our hands that we know nothing of."""
+        self._is_forced = False
+        """A second signal has come: what runs is given back."""
         self._sweep = sweep
         self._swept = time.monotonic()
 
@@ -56,23 +75,37 @@ class Worker(db_worker.Worker):
         something to claim: on SQLite, idle workers would keep those who write out of the file.
         """
         has_end, self.batch = self.batch, True
-        failures = 0
-        while self.running:
-            try:
-                close_stale_connections()
-                if self._is_any_due():
+        with self._recovery:
+            failures = 0
+            while self.running:
+                try:
+                    self._work_off()
                     failures = 0
-                    super().run()
-                    self.startup_delay = False
-            except (OperationalError, InterfaceError) as error:
-                logger.warning("The database did not answer, which is tried again: %s", str(error).strip())
-                failures += 1
-                time.sleep(PAUSES[min(failures, len(PAUSES)) - 1])
-                continue
-            if has_end or (self.max_tasks is not None and self._run_tasks >= self.max_tasks):
-                return
-            if self.running:
-                time.sleep(self.interval)
+                except (OperationalError, InterfaceError) as error:
+                    logger.warning("The database did not answer, which is tried again: %s", str(error).strip())
+                    # The answer to a claim may be what was lost.
+                    self._is_in_doubt = True
+                    failures += 1
+                    time.sleep(PAUSES[min(failures, len(PAUSES)) - 1])
+                    continue
+                if has_end or (self.max_tasks is not None and self._run_tasks >= self.max_tasks):
+                    break
+                if self.running:
+                    time.sleep(self.interval)
+            if not self._is_in_doubt:
+                self._recovery.leave()
+
+    def _work_off(self) -> None:
+        close_stale_connections()
+        self._recovery.begin()
+        if self._is_in_doubt:
+            self._recovery.give_back_own()
+            self._is_in_doubt = False
+        if self._is_any_due():
+            if not self._recovery.is_fresh:
+                self._recovery.renew()
+            super().run()
+            self.startup_delay = False
 
     def _is_any_due(self) -> bool:
         rows = DBTaskResult.objects.ready().filter(backend_name=self.backend_name)
@@ -80,21 +113,29 @@ class Worker(db_worker.Worker):
             rows = rows.filter(queue_name__in=self.queue_names)
         return bool(rows.exclude(queue_name__in=self.excluded_queue_names).exists())
 
-    def shutdown(self, signum: int, frame: FrameType | None) -> None:
+    def shutdown(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the stock signature
         """Leave after the current job, or at the end of a poll: the stock one may leave between a claim and its run."""
         if not self.running:
-            super().shutdown(signum, frame)
+            # The stock one would take its handler away first, by which the runner tells this exit from a task's own.
+            self._is_forced = True
+            sys.exit(1)
         self.running = False
+        self._recovery.stopping()
 
     def run_task(self, db_task_result: Any) -> None:
         """Run a claimed row."""
+        done_before = self._run_tasks
+        self.running_task = True
         try:
-            if db_task_result.task_path in self._tasks:
-                self._run_ours(db_task_result)
-            else:
-                self._run_native(db_task_result)
+            self._run_claimed(db_task_result)
+        except LostClaim:
+            logger.warning("The job %s is no longer this worker's: its outcome is not written.", db_task_result.pk)
         except Exception:
             logger.exception("The outcome of the job %s could not be written.", db_task_result.pk)
+            self._is_in_doubt = True
+        finally:
+            self.running_task = False
+            self._run_tasks = done_before + 1
         if time.monotonic() - self._swept > SWEEP_SECONDS:
             self._swept = time.monotonic()
             try:
@@ -102,37 +143,67 @@ class Worker(db_worker.Worker):
             except StoreUnavailable:
                 logger.exception("Expired results could not be deleted, which is tried again.")
 
+    def _run_claimed(self, row: Any) -> None:
+        if not self._recovery.is_fresh and not claimed(row).exists():
+            raise LostClaim
+        is_ours = row.task_path in self._tasks or (isinstance(row.args_kwargs, dict) and HEADER in row.args_kwargs)
+        try:
+            if is_ours:
+                self._run_ours(row)
+            else:
+                self._run_native(row)
+        except BaseException:
+            if self._is_forced:
+                give_back(row, crashed=False)
+            raise
+
     def _run_native(self, row: Any) -> None:
         try:
-            super().run_task(row)
-        except Exception as error:  # noqa: BLE001 - what kept the stock worker from writing the outcome: the row tells it
-            self._fail(row, error)
+            crashes = returns_of(row.task_result.db_result.args_kwargs).crashed
+        except (ImportError, SuspiciousOperation) as error:
+            self._bury(row, error)
+            return
+        except (KeyError, TypeError, AttributeError) as error:
+            self._park(row, error)
+            return
+        if crashes > self._crash_budget:
+            told = f"not run again: {crashes} workers died of it, and crash_budget is {self._crash_budget}"
+            self._fail(row, CrashedOut(told))
+            return
+        row.set_successful = partial(self._succeed_natively, row)
+        row.set_failed = partial(self._fail_natively, row)
+        super().run_task(row)
+
+    def _succeed_natively(self, row: Any, value: Any) -> None:
+        self._write(row, **_success(value))
+
+    def _fail_natively(self, row: Any, error: BaseException) -> None:
+        if self._is_forced or isinstance(error, LostClaim | Unwritten):
+            raise error
+        self._write(row, **_failure(error))
 
     def _run_ours(self, row: Any) -> None:
-        self.running_task = True
-        try:
-            self._settle(row)
-        finally:
-            self.running_task = False
-            self._run_tasks += 1
-
-    def _settle(self, row: Any) -> None:
         try:
             message = from_native(row)
         except UndecodableMessage as error:
-            self._fail(row, error)
+            self._park(row, error)
             return
+        returns = returns_of(row.args_kwargs)
+        attempt = len(row.worker_ids) - sum(returns)
         try:
             announce(task_started, row)
-            outcome: Outcome = self._attempt_of(message, attempt=len(row.worker_ids))
-        except BaseException as error:  # noqa: BLE001 - as the stock worker does: else the row would stay RUNNING for ever
+            outcome: Outcome = self._attempt_of(message, attempt=attempt, crashes=returns.crashed)
+        except BaseException as error:
+            if self._is_forced:
+                raise
+            # As the stock worker does: else the row would stay RUNNING for ever.
             self._fail(row, error)
             return
         match outcome:
             case Done(value):
                 self._succeed(row, value if message.headers is None else None)
             case Again(delay):
-                write(row, status=TaskResultStatus.READY, run_after=timezone.now() + delay)
+                self._write(row, status=TaskResultStatus.READY, run_after=timezone.now() + delay)
             case Dead(last):
                 self._fail(row, last)
             case Expired(expires):
@@ -142,60 +213,61 @@ class Worker(db_worker.Worker):
 
     def _succeed(self, row: Any, value: Any) -> None:
         try:
-            self._end(row, TaskResultStatus.SUCCESSFUL, return_value=value, exception_class_path="", traceback="")
-        except (OperationalError, InterfaceError):
-            raise
+            self._write(row, **_success(value))
         except (TypeError, ValueError, DatabaseError) as error:
             # A value that is no JSON, of a job that was enqueued natively: the stock worker fails the job too.
             self._fail(row, error)
+        else:
+            self._tell(row)
 
     def _fail(self, row: Any, error: BaseException) -> None:
-        kind = type(error)
-        self._end(
-            row,
-            TaskResultStatus.FAILED,
-            return_value=None,
-            exception_class_path=f"{kind.__module__}.{kind.__qualname__}",
-            traceback=_storable("".join(format_exception(error))),
-        )
+        self._write(row, **_failure(error))
+        self._tell(row)
 
-    def _end(self, row: Any, status: TaskResultStatus, **changes: Any) -> None:
-        if write(row, status=status, finished_at=timezone.now(), **changes):
-            try:
-                announce(task_finished, row)
-            except Exception:
-                logger.exception("A receiver of task_finished failed.")
-
-
-def write(row: Any, **changes: Any) -> bool:
-    """Change a row that is still ours; False if it is not. A database that is away is waited for.
-
-    Raises:
-        OperationalError: it did not come back in time.
-    """
-    claimed = DBTaskResult.objects.filter(
-        pk=row.pk, status=TaskResultStatus.RUNNING, worker_ids=row.worker_ids, started_at=row.started_at
-    )
-    deadline = time.monotonic() + SETTLE_SECONDS
-    tries = 0
-    while True:
+    def _bury(self, row: Any, error: Exception) -> None:
+        """Have the runner keep a native job that it does not know, and Django does not either."""
         try:
-            is_ours = bool(claimed.update(**changes))
-        except (OperationalError, InterfaceError):
-            if time.monotonic() > deadline:
-                raise
-            if not tries:
-                logger.warning("The outcome of the job %s waits for the database.", row.pk)
-            time.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
-            tries += 1
-            close_stale_connections()
+            self._attempt_of(from_native(row), attempt=len(row.worker_ids))
+        except UndecodableMessage:
+            self._park(row, error)
         else:
-            break
-    if not is_ours:
-        logger.warning("The job %s is no longer this worker's: its outcome is not written.", row.pk)
-    for name, value in changes.items():
-        setattr(row, name, value)
-    return is_ours
+            self._fail(row, error)
+
+    def _park(self, row: Any, error: Exception) -> None:
+        # Kept or not: the failed row holds the payload and the reason, too.
+        self._attempt_of.park(row_bytes(row), queue_name=row.queue_name, reason="undecodable", error=error)
+        self._fail(row, error)
+
+    def _write(self, row: Any, **changes: Any) -> None:
+        if not write(row, keep_trying=lambda: self.running, **changes):
+            raise LostClaim
+
+    def _tell(self, row: Any) -> None:
+        try:
+            announce(task_finished, row)
+        except Exception:
+            logger.exception("A receiver of task_finished failed.")
+
+
+def _success(value: Any) -> dict[str, Any]:
+    return {
+        "status": TaskResultStatus.SUCCESSFUL,
+        "finished_at": timezone.now(),
+        "return_value": value,
+        "exception_class_path": "",
+        "traceback": "",
+    }
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    kind = type(error)
+    return {
+        "status": TaskResultStatus.FAILED,
+        "finished_at": timezone.now(),
+        "return_value": None,
+        "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
+        "traceback": _storable("".join(format_exception(error))),
+    }
 
 
 def _storable(text: str) -> str:

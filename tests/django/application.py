@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from datetime import timedelta
@@ -57,6 +58,23 @@ def leaves() -> None:
 
 
 @task
+def kills() -> None:
+    """Take the worker along."""
+    write(job="kills")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task(takes_context=True, retry=Retry(2, delay=timedelta(0), jitter=False))
+def kills_once(context: Context, marker: str) -> None:
+    """Take the worker along, then fail until the attempts are used up."""
+    write(job="kills once", attempt=context.attempt)
+    if not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise ConnectionError("not yet")
+
+
+@task
 def holds(path: str) -> str:
     """Wait until a file appears."""
     write(job="holds", pid=os.getpid())
@@ -65,6 +83,25 @@ def holds(path: str) -> str:
         time.sleep(0.02)
     write(job="held")
     return "held"
+
+
+@task
+def holds_in_turn(first: str, second: str) -> None:
+    """The first attempt waits for one file, the next for another."""
+    write(job="holds", pid=os.getpid())
+    turn = Path(first).parent / "turn"
+    awaited = Path(second if turn.exists() else first)
+    turn.touch()
+    end = time.monotonic() + 40
+    while not awaited.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+@task
+def holds_with(values: Any, number: int) -> None:
+    """Wait, for nothing."""
+    write(job="holds", values=repr(values), number=number)
+    time.sleep(40)
 
 
 @task

@@ -42,7 +42,7 @@ from tests.django import application
 """
 
 _commands: dict[tuple[str, ...], Any] = {}
-"""Worker command lines by their native arguments: alike for all databases, which the environment names."""
+"""Worker command lines by URL and native arguments: alike for all databases, which the environment names."""
 
 
 class Project:
@@ -118,15 +118,25 @@ class Project:
 
     def worker(self, *arguments: str, **environment: str) -> Process:
         """A worker that TaskBridge runs."""
+        return self.start(self._command(*arguments, **environment))
+
+    def _command(self, *arguments: str, **environment: str) -> Command:
         asked = f"queues=('default', 'mail'), imports=('tests.django.application',), native_arguments={arguments!r}"
-        if arguments not in _commands:
-            _commands[arguments] = self.enqueue(
+        key = (self.environment["SHOP_URL"], *arguments)
+        if key not in _commands:
+            _commands[key] = self.enqueue(
                 f"from taskbridge.backend import WorkerOptions\n"
                 f"(command,) = backend.worker_commands(WorkerOptions({asked}))\n"
                 f"print(json.dumps([command.argv, dict(command.environment)]))"
             )
-        argv, variables = _commands[arguments]
-        return self.start(Command(argv=tuple(argv), environment={**variables, **self.environment, **environment}))
+        argv, variables = _commands[key]
+        return Command(argv=tuple(argv), environment={**variables, **self.environment, **environment})
+
+    def quick_worker(self, bug: str = "") -> Process:
+        """The same with leases that end in a second, and with a planted bug."""
+        started = self._command()
+        argv = tuple(word.replace("taskbridge_django_tasks.app", "tests.django.planted") for word in started.argv)
+        return self.start(Command(argv=argv, environment={**started.environment, "TEST_BUG": bug}))
 
     def legacy(self, *arguments: str) -> Process:
         """A program of the shop, where TaskBridge cannot be imported."""

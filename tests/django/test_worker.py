@@ -49,7 +49,7 @@ for number in range(3):
     shop.receipt.enqueue(number, name="x")
 options = dict(queue_names=["default"], interval=0, batch=True, backend_name="default", startup_delay=False)
 worker.Worker(
-    tasks={}, run=None, sweep=sweep, max_tasks=None, worker_id="w", excluded_queue_names=[], **options
+    tasks={}, run=None, sweep=sweep, crash_budget=3, max_tasks=None, worker_id="w", excluded_queue_names=[], **options
 ).run()
 print(json.dumps([swept, DBTaskResult.objects.successful().count()]))
 """
@@ -171,17 +171,6 @@ def test_an_idle_worker_leaves_at_once(on_sqlite: Project) -> None:
     on_sqlite.finish(worker, jobs=1)
     worker.send(signal.SIGTERM)
     assert worker.wait(within=timedelta(seconds=5)) == 0
-
-
-def test_a_job_whose_worker_was_killed_is_not_started_again(on_sqlite: Project) -> None:
-    on_sqlite.enqueue("application.holds.enqueue('/no/such/file')")
-    first = on_sqlite.worker()
-    on_sqlite.until(lambda: on_sqlite.written("holds"), first)
-    first.kill_tree()
-    on_sqlite.enqueue("application.note.enqueue()")
-    rows = on_sqlite.finish(on_sqlite.worker(), jobs=1)
-    assert [row["status"] for row in rows] == ["RUNNING", "SUCCESSFUL"]
-    assert len(on_sqlite.written("holds")) == 1
 
 
 def test_an_outcome_does_not_overwrite_a_row_that_another_worker_has_claimed(project: Project) -> None:

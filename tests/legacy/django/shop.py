@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import django
@@ -38,6 +40,20 @@ async def parcel(weight):
 @task
 def unserialisable():
     return object()
+
+
+@task
+def kills():
+    write(job="kills")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task
+def holds(path):
+    write(job="holds")
+    end = time.monotonic() + 40
+    while not Path(path).exists() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 @task
