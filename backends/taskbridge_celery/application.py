@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 VISIBILITY_SECONDS: Final = 3600
 """Kombu's own default: after this time Redis gives out again what a worker has not acknowledged."""
 
+LEASE_SECONDS: Final = 8
+"""After this time Redis gives out again what a worker of ours has not renewed."""
+
 
 def make_app(url: BackendURL, queue_name: str, /) -> Celery:
     """An app of our own, which never becomes Celery's current one and reads no other configuration."""
@@ -120,7 +123,9 @@ def _transport_options(url: BackendURL) -> dict[str, Any]:
     if url.broker not in ("redis", "rediss"):
         return {"confirm_publish": True}
     return {
+        # For what stock workers hold; ours renew what they hold, under a lease that is much shorter.
         "visibility_timeout": url.number("visibility_timeout", VISIBILITY_SECONDS),
+        "taskbridge_lease": url.number("lease", LEASE_SECONDS),
         # How often a worker looks for what dead ones held: every ten seconds, not every hundred.
         "unacked_restore_throttle": 1,
         # A worker that is killed while it looks must not keep the others from it for five minutes.

@@ -9,10 +9,12 @@ exhausted job raises its last error (FAILURE).
 
 from __future__ import annotations
 
+import logging
 import sys
 import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from uuid import UUID
 
@@ -23,6 +25,7 @@ from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_celery import priority
 from taskbridge_celery.application import (
+    LEASE_SECONDS,
     VISIBILITY_SECONDS,
     check_app,
     keep_connected,
@@ -38,7 +41,7 @@ from taskbridge_celery.record import CONSUMER_OPTION, CONSUMER_TIMEOUT, native_r
 from taskbridge_celery.wire import to_native, to_native_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from celery import Celery
 
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from taskbridge.settings import BackendURL
     from taskbridge.store import Store
     from taskbridge_celery.publisher import Publication
+
+logger = logging.getLogger("taskbridge.celery")
 
 
 class CeleryBackend(Backend):
@@ -61,7 +66,8 @@ class CeleryBackend(Backend):
         "pool": "prefork, threads or solo: where attempts run",
         "priority": "RabbitMQ: the queues' x-max-priority, 10 at most advised",
         "consumer_timeout": "RabbitMQ: the server's own, in seconds, where that is not its default of 1800",
-        "visibility_timeout": "Redis: seconds until an unacknowledged job is given out again",
+        "lease": "Redis: seconds until a job whose worker does not renew it is given out again",
+        "visibility_timeout": "Redis: the same for what a worker that is not ours holds",
     }
     wire_names: ClassVar[Literal["name", "module path"]] = "name"
     native_types: ClassVar[frozenset[type]] = frozenset({bytes, date, datetime, time, Decimal, UUID})
@@ -112,9 +118,12 @@ class CeleryBackend(Backend):
             "counter": NoCounter() if self._is_redis else QueueCounter(self._publisher),
             "ceiling": ceiling,
         }
-        register(self.app, registry.by_wire_name(self), shared)
+        tasks = registry.by_wire_name(self)
+        register(self.app, tasks, shared)
         start_and_stop(run)
         keep_connected(self.app, parking)
+        if self._is_redis:
+            self._serve_redis(run, tasks)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
         return [
@@ -140,6 +149,14 @@ class CeleryBackend(Backend):
             return open_store(self._store_url)
         return open_store(self.app.conf.broker_url) if self._is_redis else None
 
+    def _serve_redis(self, run: Run, tasks: Iterable[str]) -> None:
+        from taskbridge_celery.redis_transport.transport import install
+
+        if missing := _broken_promises():
+            logger.error("This Kombu lacks %s: workers use its own Redis transport, which can lose jobs.", missing)
+        else:
+            install(self.app, run, tasks)
+
     def _record(self) -> Capabilities:
         held: dict[str, Any] = {
             "is_redis": self._is_redis,
@@ -148,10 +165,13 @@ class CeleryBackend(Backend):
         }
         if self._has_native_workers:
             return native_record(**held)
-        has_confirms = bool(self.app.conf.broker_transport_options.get("confirm_publish"))
+        options = self.app.conf.broker_transport_options
+        has_confirms = bool(options.get("confirm_publish"))
         return record(
             **held,
             has_confirms=has_confirms,
+            lease=timedelta(seconds=options.get("taskbridge_lease", LEASE_SECONDS)),
+            has_leases=self._is_redis and not _broken_promises(),
             has_main_thread=self._pool != "threads",
             has_store=self._has_store,
         )
@@ -183,11 +203,19 @@ class CeleryBackend(Backend):
         return (task.request.root_id or task.request.id, task.request.id) if task else None
 
 
+@cache
+def _broken_promises() -> list[str]:
+    from taskbridge_celery.redis_transport.contract import broken_promises
+
+    return broken_promises()
+
+
 def _the_app(url: BackendURL | None, app: Celery | None, queues: Sequence[str]) -> Celery:
     if url is None:
         return check_app(app, "CeleryBackend(app=...)")
     path = url.options.get("app")
-    for option, broker in (("visibility_timeout", "redis"), ("priority", "amqp"), (CONSUMER_OPTION, "amqp")):
+    options = (("lease", "redis"), ("visibility_timeout", "redis"), ("priority", "amqp"), (CONSUMER_OPTION, "amqp"))
+    for option, broker in options:
         is_elsewhere = not url.broker.startswith(broker)
         if option in url.options and (is_elsewhere or (path is not None and option != CONSUMER_OPTION)):
             elsewhere = f"it is for celery+{broker}, take it out" if is_elsewhere else "set it in the app"

@@ -21,10 +21,12 @@ def record(
     has_main_thread: bool,
     hold: timedelta,
     has_store: bool,
+    lease: timedelta,
+    has_leases: bool,
 ) -> Capabilities:
     """With workers that TaskBridge runs."""
     return Capabilities(
-        at_least_once=_at_least_once(is_redis, has_confirms),
+        at_least_once=_at_least_once_on_redis(lease, has_leases) if is_redis else _at_least_once(has_confirms),
         at_most_once=(
             emulated(AtMostOnce, cost="one write to the store before the body")
             if has_store
@@ -75,12 +77,21 @@ def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capa
     )
 
 
-def _at_least_once(is_redis: bool, has_confirms: bool) -> Support:
-    if is_redis:
+def _at_least_once_on_redis(lease: timedelta, has_leases: bool) -> Support:
+    if not has_leases:
         return refused(
-            "Kombu takes a message from its Redis list and notes it as unacknowledged in two steps: a worker that dies "
-            "between them loses it. Use celery+amqp, or another engine that acknowledges."
+            "this version of Kombu does not fit TaskBridge's transport, and its own takes a message from its Redis "
+            "list and notes it as unacknowledged in two steps: a worker that dies between them loses it. Install the "
+            "Kombu that TaskBridge names, or use celery+amqp."
         )
+    seconds = int(lease.total_seconds()) + 2
+    return native(
+        f"taken and registered in one step; what a dead worker held runs again within {seconds} s (?lease=), and what "
+        f"a live one holds is renewed"
+    )
+
+
+def _at_least_once(has_confirms: bool) -> Support:
     if not has_confirms:
         return refused(
             "the app's workers publish retries without a confirmation, so that a broker's crash loses them. Set "
