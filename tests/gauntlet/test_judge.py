@@ -106,6 +106,7 @@ def test_an_enqueue_that_denied_its_job_must_not_run_and_a_doubtful_one_may() ->
         found = judge(history(GOOD, [denied], ran(3, 10.0, 10.1)), asked(3))
         assert found.colour == colour, maybe
         assert bool(found.ghosts) is (maybe is False)
+        assert (found.denied, found.doubtful) == ((1, 0) if maybe is False else (0, 1))
         assert judge(history(GOOD, [denied]), asked(3)).colour == "green", "and neither has to run"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.gauntlet.fault import Fault
@@ -12,20 +13,32 @@ if TYPE_CHECKING:
 
 _TARGET_SECONDS = 60.0
 _DOWN_SECONDS = 0.5
+_SLICE = 5
+_SLICE_SECONDS = 1.0
+_LOOK_SECONDS = 0.05
 
 
 def _drive(drill: Drill) -> None:
     half = len(drill.jobs) // 2
     drill.enqueue(drill.jobs[:half])
     drill.station.start_worker()
-    # The others come while the broker dies: some enqueues are confirmed, some refused, and some in doubt.
-    held = sum(job.hold for job in drill.jobs[:half])
-    producer = threading.Thread(target=drill.enqueue, args=(drill.jobs[half:],), kwargs={"pause": held / half / 2})
+    # The others come while the broker dies: some enqueues are confirmed, some denied, and some in doubt.
+    producer = threading.Thread(target=_produce, args=(drill, half))
     producer.start()
     try:
         _strike(drill)
     finally:
         producer.join()
+
+
+def _produce(drill: Drill, sent: int) -> None:
+    """Enqueue the jobs from this place on, about as fast as they are done, and slowly while nothing is."""
+    ahead = sent
+    for place in range(sent, len(drill.jobs), _SLICE):
+        until = time.monotonic() + _SLICE_SECONDS
+        while len(drill.sight.done) < place - ahead and time.monotonic() < until:
+            drill.station.ledger.pause(_LOOK_SECONDS)
+        drill.enqueue(drill.jobs[place : place + _SLICE])
 
 
 def _strike(drill: Drill) -> None:

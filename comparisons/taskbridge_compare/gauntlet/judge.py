@@ -36,6 +36,8 @@ class Judgement:
     """Enqueues that returned."""
     doubtful: int
     """Enqueues that failed, and did not say that the broker cannot hold the job."""
+    denied: int
+    """Enqueues that failed, and said that the broker does not hold the job."""
     struck: int
     """Strikes that counted: an attempt was between its start and its end, or a message was on its way."""
     cut: int
@@ -73,7 +75,8 @@ class Judgement:
     def text(self) -> str:
         """One line."""
         again = ", ".join(f"{count} {why}" for why, count in self.extra.items()) or "none"
-        numbers = f"{self.confirmed} confirmed, {self.struck} strikes, ran again: {again}"
+        refused = f", {self.doubtful} in doubt, {self.denied} denied" if self.doubtful or self.denied else ""
+        numbers = f"{self.confirmed} confirmed{refused}, {self.struck} strikes, ran again: {again}"
         return f"{self.colour}: {'; '.join(self.reasons) or '0 lost, 0 stuck, each extra run explained'} ({numbers})"
 
 
@@ -93,9 +96,8 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     done = {key for key, all_ in runs.items() if any(run.finished is not None for run in all_)}
     never = (confirmed | (doubtful & runs.keys())) - done
     fates = _fates(never, {event.key: event.extra["places"] for event in own if event.kind == "residual"})
-    fates["ran although its enqueue said that it cannot"] = sorted(
-        (refusals.keys() - doubtful - confirmed) & runs.keys()
-    )
+    surely_not = refusals.keys() - doubtful - confirmed
+    fates["ran although its enqueue said that it cannot"] = sorted(surely_not & runs.keys())
 
     slots: dict[tuple[int, object], list[float]] = defaultdict(list)
     for run in itertools.chain.from_iterable(runs.values()):
@@ -132,6 +134,7 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
         reasons=tuple(reasons),
         confirmed=len(confirmed),
         doubtful=len(doubtful),
+        denied=len(surely_not),
         struck=struck,
         cut=sum(any(death.cut(run) for death in ends) for all_ in runs.values() for run in all_),
         lost=lost,

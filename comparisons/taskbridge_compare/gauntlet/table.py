@@ -14,7 +14,7 @@ COLUMNS = (
     "profile",
     "fault",
     "drains",
-    "jobs",
+    "confirmed / in doubt / denied",
     "strikes",
     "lost",
     "stuck",
@@ -60,7 +60,7 @@ def _line(key: tuple[str, str, str], headers: Sequence[Header]) -> tuple[str, ..
     return (
         *key,
         str(len(headers)),
-        str(_sum(found, "confirmed")),
+        " / ".join(str(_sum(found, name)) for name in ("confirmed", "doubtful", "denied")),
         str(sum(judgement["struck"] for judgement in found)),
         str(_sum(found, "lost")),
         str(sum(_sum(found, name) for name in _NEVER)),
