@@ -7,6 +7,7 @@ import math
 import signal
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, assert_never
 
 import rq.job
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from redis.client import Pipeline
 
     from taskbridge.backend import Run
-    from taskbridge.message import Message, Outcome, Parked
+    from taskbridge.message import Message, Outcome
     from taskbridge.task import Task
 
 J = TypeVar("J", bound="Job")
@@ -46,6 +47,8 @@ class Job(rq.job.Job):
     """Callbacks whose work this class does in its own way."""
     crashes: int = 0
     """Executions of this job that ended with the death of their worker."""
+    payload: bytes = b""
+    """The call as it lies on the broker."""
     success_callback = None
     failure_callback = None
     stopped_callback = None
@@ -59,6 +62,7 @@ class Job(rq.job.Job):
 
     def restore(self, raw_data: Any) -> None:
         """Read the hash; a limit of the task's makes RQ kill an attempt that outlives it by a minute."""
+        self.payload = raw_data.get(b"data", b"")
         counted = raw_data.get(CRASHES.encode(), b"0")
         self.crashes = int(counted[:9]) if counted.isdigit() else 0
         try:
@@ -82,8 +86,8 @@ class Job(rq.job.Job):
 
     @property
     def func(self) -> Callable[..., Any]:
-        """What RQ calls with the job's arguments: one attempt."""
-        return self._attempt
+        """What RQ calls with the job's arguments: one attempt. It asks for this first, and for the arguments then."""
+        return partial(self._attempt, self._readable())
 
     def set_status(self, status: rq.job.JobStatus, pipeline: Pipeline | None = None) -> None:
         """As RQ's, but for a retry's schedule, which RQ announces before the transaction that then says it again."""
@@ -101,16 +105,13 @@ class Job(rq.job.Job):
         task = self.tasks.get(message.task)
         return task.options.timeout.total_seconds() if task and task.options.timeout else None
 
-    def _attempt(self, *_args: Any, **_kwargs: Any) -> Any:
-        message = self._readable()
+    def _attempt(self, message: Message, *_args: Any, **_kwargs: Any) -> Any:
         self._report_callbacks()
         if message.headers is not None:
             signal.alarm(0)  # RQ's own limit, of which only the kill that follows it is wanted.
         number = (self.number_of_retries or 0) + 1
         try:
             outcome = type(self).run(message, attempt=number, crashes=self.crashes)
-            if isinstance(outcome, Dead) and outcome.reason == "unknown task":
-                self._park("unknown task", outcome.error)
             return settle(outcome, number, is_native=message.headers is None)
         finally:
             sys.stdout.flush()  # RQ ends the process by os._exit, which drops what a task printed.
@@ -119,12 +120,9 @@ class Job(rq.job.Job):
         try:
             return from_native(self)
         except UndecodableMessage as error:
-            self._park("undecodable", error)
+            # RQ keeps the job among its failed ones in any case: this is for whoever looks at dead letters alone.
+            type(self).run.park(self.payload, queue_name=self.origin, reason="undecodable", error=error)
             raise
-
-    def _park(self, reason: Parked, error: Exception) -> None:
-        # RQ keeps the job among its failed ones in any case: this is for whoever looks at our dead letters alone.
-        type(self).run.park(self.data, queue_name=self.origin, reason=reason, error=error)
 
     def _report_callbacks(self) -> None:
         callbacks = (self._success_callback_name, self._failure_callback_name, self._stopped_callback_name)

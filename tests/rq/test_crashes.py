@@ -13,6 +13,8 @@ from rq.command import send_stop_job_command
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from taskbridge.router import router
+from taskbridge.store import Selection
 from taskbridge_rq.lease import GRACE_SECONDS, LEASE_SECONDS
 from tests.rq import tasks
 
@@ -172,6 +174,10 @@ def test_a_job_that_kills_its_process_runs_four_times_then_fails_and_its_neighbo
     assert result is not None
     assert "CrashedOut" in str(result.exc_string)
     assert crashes(shop, handle.id) == 0  # so that `rq requeue` gives it its budget again
+    store = router.store()
+    assert store is not None
+    (letter,) = store.letters(Selection())
+    assert (letter.id, letter.reason, letter.crashes) == (handle.id, "crashed out", 4)
 
 
 def test_the_process_of_an_attempt_dies_with_its_worker(shop: Shop) -> None:

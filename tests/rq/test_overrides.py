@@ -22,7 +22,7 @@ from tests.rq import tasks
 if TYPE_CHECKING:
     from tests.rq.conftest import Shop
 
-OURS = {"run", "tasks", "known_callbacks", "crashes"}
+OURS = {"run", "tasks", "known_callbacks", "crashes", "payload"}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from taskbridge.registry import registry
+from taskbridge.router import router
+from taskbridge.store import Selection
 from taskbridge_rq import RQBackend
 from taskbridge_rq.job import retry_interval
 from tests.rq import tasks
@@ -21,11 +23,18 @@ from tests.rq import tasks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from taskbridge.store import DeadLetter
     from tests.rq.conftest import Shop
 
 
 def native_queue(shop: Shop) -> Queue:
     return Queue(connection=shop.redis, serializer=JSONSerializer)
+
+
+def letters() -> list[DeadLetter]:
+    store = router.store()
+    assert store is not None
+    return list(store.letters(Selection()))
 
 
 def test_retries_are_transitions_of_one_record_and_never_early(shop: Shop) -> None:
@@ -68,6 +77,8 @@ def test_a_record_that_cannot_be_read_fails_and_the_worker_goes_on(shop: Shop) -
     tasks.late.enqueue()
     shop.until(lambda: shop.count("finished") == 1, shop.worker())
     assert native_queue(shop).failed_job_registry.get_job_ids() == [broken.id]
+    (letter,) = letters()
+    assert (letter.reason, letter.payload) == ("undecodable", b"\x80\x05no json")
 
 
 @pytest.mark.parametrize(("field", "value"), [("status", "nonsense"), ("timeout", "soon"), ("created_at", "never")])
@@ -79,6 +90,7 @@ def test_a_hash_that_rq_cannot_read_fails_and_does_not_end_the_worker(shop: Shop
     worker = shop.worker()
     shop.until(lambda: shop.count("finished") == 1, worker)
     assert shop.redis.zrange("rq:failed:default", 0, -1) == [broken.id.encode()]
+    assert [letter.reason for letter in letters()] == ["undecodable"]
     assert worker.running
 
 
