@@ -3,7 +3,7 @@
 Dramatiq keeps a message in the hash `<queue>.msgs`, its id in the list `<queue>`, and, while a worker has it, in the
 set `__acks__.<worker>.<queue>`. To that comes, for each queue:
 
-- `__taskbridge__.leases.<queue>`: our workers, by the server's time of their last sign of life in milliseconds;
+- `__taskbridge__.leases.<queue>`: our workers, by the server's time in milliseconds when their leases end;
 - `__taskbridge__.crashes.<queue>`: for the messages of dead workers, how often they have begun since;
 - the set of a worker `taskbridge-suspects`, which is none: messages that have seen two workers die, given out one at a
   time, so that one which kills its worker does not take its neighbours along. Were all of our workers gone, Dramatiq's
@@ -147,7 +147,7 @@ for i = 7, #ARGV, 2 do
     return {0, 0, 0}
   end
 end
-for i = 7, #ARGV, 2 do redis.call('zadd', space .. ':__taskbridge__.leases.' .. ARGV[i], now, me) end
+for i = 7, #ARGV, 2 do redis.call('zadd', space .. ':__taskbridge__.leases.' .. ARGV[i], now + lease, me) end
 redis.call('zadd', heartbeats, now, me)
 if not does_sweep then return {1, 0, 0} end
 
@@ -180,7 +180,7 @@ local silent = redis.call('zrevrangebyscore', heartbeats, now - foreign, '-inf',
 for i = 7, #ARGV, 2 do
   local queue = ARGV[i]
   local leases = space .. ':__taskbridge__.leases.' .. queue
-  for _, worker in ipairs(redis.call('zrangebyscore', leases, '-inf', now - lease)) do
+  for _, worker in ipairs(redis.call('zrangebyscore', leases, '-inf', now)) do
     recover(worker, queue)
     redis.call('zrem', leases, worker)
   end

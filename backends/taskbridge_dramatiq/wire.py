@@ -108,6 +108,8 @@ def decode(data: bytes, /, *, queue_name: str, redis_id: str | None = None) -> D
     for value, wanted in shape:
         if not isinstance(value, wanted):
             raise UndecodableMessage(f"The message holds {value!r:.80} where Dramatiq has a {wanted.__name__}.")
+    if type(native.options.get("retries", 0)) is not int:
+        raise UndecodableMessage(f"The message counts {native.options['retries']!r:.80} retries.")
     if redis_id is not None:
         native.options["redis_message_id"] = redis_id
     return native if native.queue_name == queue_name else native.copy(queue_name=queue_name)
