@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -17,7 +19,6 @@ from taskbridge_compare.workload import SHIPPED, load
 
 if TYPE_CHECKING:
     import threading
-    from pathlib import Path
 
     from taskbridge_compare.gauntlet.judge import Judgement
     from taskbridge_compare.gauntlet.plan import Cell
@@ -61,6 +62,7 @@ def run_cell(
             "finished": now(),
             "command": command,
             "machine": machine(),
+            "revision": _revision(),
             "versions": versions(cell.driver.distributions),
             "brokers": servers.described(),
             "durability": cell.driver.durability,
@@ -71,6 +73,12 @@ def run_cell(
             station.close()
         if proxy is not None:
             proxy.close()
+
+
+def _revision() -> str:
+    """The commit that this code is of; empty if it lies in no checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    return subprocess.run(git, capture_output=True, text=True, timeout=30, check=False).stdout.strip()
 
 
 def _promise(cell: Cell, station: Station) -> Promise:
