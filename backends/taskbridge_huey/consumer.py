@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from taskbridge_huey.claim import Claims
     from taskbridge_huey.execution import Execution
 
-PAUSE_SECONDS: Final = 0.5
+PAUSE_SECONDS: Final = LEASE_SECONDS / 2
+"""After so long without an answer the storage may have been away, and the living could not renew: they speak first."""
+RETRY_SECONDS: Final = 0.5
 """How long a worker waits when the storage does not answer."""
 
 
@@ -41,7 +43,7 @@ class ClaimingWorker(Worker):
             claim = self.slot.take()
         except self.slot.claims.unavailable as error:
             self._logger.warning("The queue cannot be read: %s", error)
-            self.stop_flag.wait(PAUSE_SECONDS)
+            self.stop_flag.wait(RETRY_SECONDS)
             return
         if claim is None:
             if not self.slot.claims.is_blocking:
@@ -75,7 +77,7 @@ class ClaimingScheduler(Scheduler):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._answered_at = time.monotonic()
-        self._may_recover_at = time.monotonic() + RENEWAL_SECONDS + 1
+        self._may_recover_at = float("-inf")
 
     def loop(self, now: Any = None) -> None:
         if os.getpid() != self.parent and os.getppid() != self.parent:
@@ -90,10 +92,10 @@ class ClaimingScheduler(Scheduler):
         super().loop(now)
 
     def _recover(self) -> None:
-        if time.monotonic() - self._answered_at > LEASE_SECONDS / 2:
+        if time.monotonic() - self._answered_at > PAUSE_SECONDS:
             # The storage was away, or this consumer was: the leases of the living may have run out as well.
             self.claims.due(self.huey._get_timestamp(), 1)  # noqa: SLF001 - Huey's own kind of time
-            self._may_recover_at = time.monotonic() + LEASE_SECONDS
+            self._may_recover_at = time.monotonic() + RENEWAL_SECONDS + 1
         if time.monotonic() >= self._may_recover_at and (number := self.claims.recover()):
             self._logger.warning("%d jobs of dead workers are given back to the queue.", number)
 

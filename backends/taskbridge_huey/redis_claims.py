@@ -15,7 +15,14 @@ from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from taskbridge_huey.claim import CRASH_MARK, LEASE_SECONDS, Claim, Due, Successor, unmarked
+from taskbridge_huey.claim import (
+    CRASH_MARK,
+    LEASE_SECONDS,
+    Claim,
+    Due,
+    Successor,
+    unmarked,
+)
 from taskbridge_huey.redis_scripts import LIST, SORTED_SET
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from taskbridge_huey import claim, consumer, lease, redis_claims, sqlite_claims
 
 claim.LEASE_SECONDS = 3.0  # type: ignore[misc]  # as it says
-for module in (consumer, lease, redis_claims, sqlite_claims):
+for module in (lease, redis_claims, sqlite_claims):
     vars(module)["LEASE_SECONDS"] = 3.0
 for module in (consumer, lease):
     if vars(module)["RENEWAL_SECONDS"] < 3:
