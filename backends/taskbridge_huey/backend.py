@@ -8,9 +8,7 @@ own rescheduling with our delay; an exhausted job raises its last error.
 
 from __future__ import annotations
 
-import sqlite3
 import sys
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,20 +20,18 @@ from huey.signals import SIGNAL_ENQUEUED
 from huey.storage import RedisStorage, SqliteStorage
 
 from taskbridge.backend import Backend, WorkerOptions
-from taskbridge.errors import ConfigurationError, EnqueueError
+from taskbridge.errors import ConfigurationError
 from taskbridge.process import Command
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_huey.claiming import claim_instead_of_deleting, claims_on, own_storage
 from taskbridge_huey.record import native_record, record
-from taskbridge_huey.storage import adopt_huey, check_queues, open_huey, sqlite_path, store
+from taskbridge_huey.storage import adopt_huey, check_queues, enqueue_failure, open_huey, sqlite_path, writer
 from taskbridge_huey.tasks import register
 from taskbridge_huey.wire import to_native, to_stock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from huey.registry import Message as HueyMessage
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskbridge.backend import Run
     from taskbridge.capability import Capabilities
@@ -43,6 +39,8 @@ if TYPE_CHECKING:
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
     from taskbridge.store import Store
+
+    _Producer = tuple[Huey, Callable[[Sequence[tuple[bytes, int]]], object]]
 
 
 class HueyBackend(Backend):
@@ -81,20 +79,34 @@ class HueyBackend(Backend):
         self._label = str(url or f"the Huey instance {self._queues[0]!r}")
         self.worker_type = url.choice("worker_type", ("process", "thread"), "process") if url else "process"
         self._has_native_workers = url is not None and url.has_native_workers
+        self._to_native = to_stock if self._has_native_workers else to_native
+        self._producers: dict[str, _Producer] = {}
         self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         """Raises `EnqueueError` after at most 5 s for connecting, 5 s for the answer, 5 s for a locked file."""
+        if len(messages) == 1:
+            self._enqueue(messages[0].queue_name, messages)
+            return
         queues: dict[str, list[Message]] = {}
         for message in messages:
             queues.setdefault(message.queue_name, []).append(message)
         for queue_name, batch in queues.items():
-            huey = self.instance(queue_name)
-            for message in batch:
-                _announce(huey, message)
-            serialized = [(huey.serializer.serialize(self._to_native(message)), message.priority) for message in batch]
-            with self._enqueuing():
-                store(huey, serialized)
+            self._enqueue(queue_name, batch)
+
+    def _enqueue(self, queue_name: str, messages: Sequence[Message]) -> None:
+        huey, write = self._producers.get(queue_name) or self._producer(queue_name)
+        for message in messages:
+            _announce(huey, message)
+        serialize = huey.serializer.serialize
+        serialized = [(serialize(self._to_native(message)), message.priority) for message in messages]
+        try:
+            write(serialized)
+        except Exception as error:
+            failure = enqueue_failure(self._label, error)
+            if failure is None:
+                raise
+            raise failure from error
 
     def serve(self, registry: Registry, run: Run, /) -> None:
         tasks = registry.by_wire_name(self)
@@ -127,6 +139,7 @@ class HueyBackend(Backend):
         ]  # fmt: skip
 
     def close(self) -> None:
+        self._producers.clear()
         for huey in self._instances.values():
             storage = own_storage(huey)
             if isinstance(storage, SqliteStorage):
@@ -166,23 +179,10 @@ class HueyBackend(Backend):
             )
         return native_record(has_priority=has_priority)
 
-    def _to_native(self, message: Message) -> HueyMessage:
-        return to_stock(message) if self._has_native_workers else to_native(message)
-
-    def _enqueuing(self) -> AbstractContextManager[None]:
-        if self._url is not None and self._url.broker != "sqlite":
-            from taskbridge.brokers.redis import enqueuing
-
-            return enqueuing(self._label)
-        return _enqueuing_into_file(self._label)
-
-
-@contextmanager
-def _enqueuing_into_file(label: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
+    def _producer(self, queue_name: str) -> _Producer:
+        huey = self.instance(queue_name)
+        producer = self._producers[queue_name] = (huey, writer(huey, self._url))
+        return producer
 
 
 def _has_priority(url: BackendURL | None, huey: Huey | None) -> bool:

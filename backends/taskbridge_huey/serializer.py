@@ -6,8 +6,10 @@ import json
 import pickle
 from datetime import datetime
 from io import BytesIO
+from operator import attrgetter
 from typing import Any
 
+import msgspec
 from huey.registry import Message as HueyMessage
 from huey.serializer import Serializer
 
@@ -18,7 +20,8 @@ from taskbridge_huey.wire import Arguments
 _PLAIN_FIELDS = ("id", "name", "retries", "retry_delay", "priority", "kwargs", "retry_backoff")
 _MARK = f"\n{HEADER}:"
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_plain_fields = attrgetter(*_PLAIN_FIELDS)
+_encode = msgspec.json.Encoder().encode
 
 
 class JSONSerializer(Serializer):
@@ -27,14 +30,16 @@ class JSONSerializer(Serializer):
     def _serialize(self, data: Any) -> bytes:
         if not isinstance(data, HueyMessage):
             return json.dumps({"value": data}).encode()
-        fields = {name: value for name in _PLAIN_FIELDS if (value := getattr(data, name)) is not None}
+        fields = {
+            name: value for name, value in zip(_PLAIN_FIELDS, _plain_fields(data), strict=True) if value is not None
+        }
         fields["args"] = list(data.args or ())
         if data.eta is not None:
             fields["eta"] = data.eta.isoformat()
         headers = getattr(data.args, "headers", None)
         if headers is not None:
             fields[HEADER] = headers
-        return _encode(fields).encode()
+        return _encode(fields)
 
     def _deserialize(self, data: bytes) -> Any:
         try:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 import sqlite3
 import struct
+import sys
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from huey.api import Huey
 from huey.storage import PriorityRedisStorage, RedisStorage, SqliteStorage
 
-from taskbridge.errors import BrokerUnavailable, ConfigurationError
+from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError
 from taskbridge_huey.claiming import own_storage
 from taskbridge_huey.patches import forget_connection_after_fork
 from taskbridge_huey.serializer import JSONSerializer, PickleSerializer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from taskbridge.brokers.redis import Sender
     from taskbridge.settings import BackendURL
 
 LOCK_SECONDS = 5
@@ -103,21 +106,56 @@ def sqlite_path(url: BackendURL, /) -> str:
     return path
 
 
-def store(huey: Huey, serialized: Sequence[tuple[bytes, int]], /) -> None:
-    """Store (message, priority) pairs: one write, or one transaction."""
+def writer(huey: Huey, url: BackendURL | None, /) -> Callable[[Sequence[tuple[bytes, int]]], object]:
+    """How to store (data, priority) pairs in this Huey: in one write, or one transaction."""
     storage = own_storage(huey)
-    if len(serialized) == 1 or not isinstance(storage, SqliteStorage | RedisStorage):
-        for data, priority in serialized:
-            storage.enqueue(data, priority or None)
-    elif isinstance(storage, SqliteStorage):
-        rows = [(storage.name, memoryview(data), priority) for data, priority in serialized]
-        with storage.db(commit=True) as cursor:
-            cursor.executemany("insert into task (queue, data, priority) values (?, ?, ?)", rows)
-    elif isinstance(storage, PriorityRedisStorage):
-        first = int(time.time() * 1e6)
-        members = {
-            struct.pack(">Q", first + place) + data: -priority for place, (data, priority) in enumerate(serialized)
-        }
-        storage.conn.zadd(storage.queue_key, members)
-    else:
-        storage.conn.lpush(storage.queue_key, *[data for data, _ in serialized])
+    if isinstance(storage, SqliteStorage):
+        return partial(_insert, storage)
+    if url is None:
+        return partial(_enqueue_each, storage)
+    from taskbridge.brokers.redis import Sender
+
+    return partial(
+        _add if isinstance(storage, PriorityRedisStorage) else _push, Sender(storage.pool), storage.queue_key
+    )
+
+
+def enqueue_failure(label: str, error: Exception, /) -> EnqueueError | None:
+    """What to raise for an error of a storage; None if it is another's."""
+    if isinstance(error, sqlite3.Error):
+        return EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False)
+    if "redis" not in sys.modules:
+        return None
+    from redis import RedisError
+
+    from taskbridge.brokers.redis import enqueue_error
+
+    return enqueue_error(label, error) if isinstance(error, RedisError) else None
+
+
+def _insert(storage: SqliteStorage, serialized: Sequence[tuple[bytes, int]]) -> None:
+    statement = "insert into task (queue, data, priority) values (?, ?, ?)"
+    if len(serialized) == 1:  # a transaction by itself
+        ((data, priority),) = serialized
+        with storage.lock:
+            storage.conn.execute(statement, (storage.name, memoryview(data), priority))
+        return
+    with storage.db(commit=True) as cursor:
+        cursor.executemany(statement, [(storage.name, memoryview(data), priority) for data, priority in serialized])
+
+
+def _push(sender: Sender, key: str, serialized: Sequence[tuple[bytes, int]]) -> None:
+    sender.send("LPUSH", key, *[data for data, _ in serialized])
+
+
+def _add(sender: Sender, key: str, serialized: Sequence[tuple[bytes, int]]) -> None:
+    first = int(time.time() * 1e6)
+    flat: list[bytes | int] = []
+    for place, (data, priority) in enumerate(serialized):
+        flat += (-priority, struct.pack(">Q", first + place) + data)
+    sender.send("ZADD", key, *flat)
+
+
+def _enqueue_each(storage: Any, serialized: Sequence[tuple[bytes, int]]) -> None:
+    for data, priority in serialized:
+        storage.enqueue(data, priority or None)

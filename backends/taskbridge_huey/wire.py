@@ -32,16 +32,10 @@ class Arguments(tuple[Any, ...]):
 def to_native(message: Message, /) -> HueyMessage:
     """What Huey's own enqueue would build for this job."""
     eta = message.run_after.astimezone(UTC).replace(tzinfo=None) if message.run_after else None
+    arguments = Arguments(message.args, encode_headers(message.headers) if message.headers else None)
+    name = native_name(message.task)
     return HueyMessage(
-        id=message.id,
-        name=native_name(message.task),
-        eta=eta,
-        retries=0,
-        retry_delay=0,
-        priority=message.priority or None,
-        args=Arguments(message.args, encode_headers(message.headers) if message.headers else None),
-        kwargs=message.kwargs,
-        retry_backoff=0,
+        message.id, name, eta, 0, 0, message.priority or None, arguments, message.kwargs, retry_backoff=0
     )
 
 
