@@ -17,6 +17,7 @@ import taskbridge
 from taskbridge.backend import WorkerOptions
 from taskbridge.process import Command, Process
 from taskbridge.router import router
+from taskbridge.store import Selection
 from taskbridge_huey import HueyBackend
 from taskbridge_huey.claim import CRASH_MARK
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from taskbridge.services import Server
+    from taskbridge.store import DeadLetter
 
 LEGACY = Path(__file__).parents[1] / "legacy"
 PATIENCE = timedelta(seconds=40)
@@ -60,6 +62,12 @@ class Shop:
         if isinstance(storage, SqliteStorage):
             return int(storage.sql("select count(*) from taskbridge_claim", results=True)[0][0])
         return len(list(storage.conn.scan_iter("huey.claimed.*")))
+
+    def letters(self) -> list[DeadLetter]:
+        """What is buried in the backend's own store, oldest first."""
+        store = router.store("default")
+        assert store is not None
+        return list(store.letters(Selection()))
 
     def crash_marks(self) -> int:
         """How many waiting jobs say that a worker died over them."""

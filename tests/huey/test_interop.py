@@ -58,7 +58,8 @@ def test_a_pickle_is_never_opened_by_a_worker_that_was_not_told_to(shop: Shop) -
     worker = shop.worker()
     tasks.receipt.using(run_after=timedelta(seconds=1)).enqueue(1, name="after")
     shop.until(lambda: shop.written("receipt"), worker)
-    assert (storage.queue_size(), shop.claimed()) == (0, 0)
+    shop.until(lambda: (storage.queue_size(), storage.schedule_size(), shop.claimed()) == (0, 0, 0), worker)
+    assert [letter.payload for letter in shop.letters()] == [bomb]
     assert not sprung.exists()
     pickle.loads(bomb)
     assert sprung.exists(), "the bomb is a dud"

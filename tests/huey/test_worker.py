@@ -32,8 +32,10 @@ def test_what_nobody_can_run_is_logged_and_the_consumer_goes_on(shop: Shop) -> N
     worker = shop.worker()
     shop.until(lambda: shop.written("receipt"), worker)
     assert [entry["number"] for entry in shop.written("receipt")] == [4]
-    assert storage.queue_size() == 0
     assert worker.stop(grace=PATIENCE) == 0
+    assert (storage.queue_size(), storage.schedule_size(), shop.claimed()) == (0, 0, 0)
+    reasons = [letter.reason for letter in shop.letters()]
+    assert reasons == ["undecodable", "undecodable", "undecodable", "unknown task"]
     output = worker.output()
     for words in ("This is no Huey message in JSON", "headers of the Huey task 2 cannot be read", "shop.forgotten"):
         assert words in output
