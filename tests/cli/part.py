@@ -1,0 +1,53 @@
+"""Tasks of a small application that fails until it is mended, and what an operator's processes do."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import taskbridge
+from taskbridge.errors import RedriveRefused
+from taskbridge.redrive import redrive
+from taskbridge.router import router
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+
+@taskbridge.task(name="cli.charge")
+def charge(path: str, secret: str) -> None:
+    """Fail until the file exists, then write a line to it."""
+    if not Path(path).exists():
+        raise FileNotFoundError(f"\x1b[31m{path}\x07")
+    with Path(path).open("a") as file:
+        file.write(f"{len(secret)}\n")
+
+
+def redrive_the_same(url: str, barrier: Barrier, number: int) -> None:
+    """Redrive one letter together with others; leave a file if it was this process."""
+    url, letter_id, folder = url.split(" ")
+    taskbridge.configure(url)
+    store = router.store()
+    assert store is not None
+    barrier.wait(timeout=30)
+    try:
+        redrive(letter_id, store)
+    except RedriveRefused:
+        return
+    Path(folder, f"{number}.redrove").touch()
+
+
+def redrive_and_stall(url: str, letter_id: str) -> None:
+    """Begin to redrive, say so when the broker is about to be given the job, and never go on."""
+    taskbridge.configure(url)
+    store = router.store()
+    assert store is not None
+
+    def stall(_messages: object) -> None:
+        os.write(1, b"stalled\n")
+        time.sleep(60)
+
+    router.backend().enqueue = stall  # type: ignore[method-assign]  # the moment in which the process is killed
+    redrive(letter_id, store)
