@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from taskbridge.backend import WorkerOptions
-from taskbridge.cli import options
+from taskbridge.cli import exits, options
 from taskbridge.process import Ending, Event, supervise
 from taskbridge.router import router
 from taskbridge.settings import did_you_mean
@@ -71,7 +72,20 @@ def command(
         return
     click.echo(f"Serving {', '.join(served)} of {router.backend_settings(alias).target}", err=True)
     ending = supervise(commands, grace=grace, on_event=_tell)
-    sys.exit(0 if ending is Ending.STOPPED else 1)
+    code, words = _ENDINGS[ending]
+    click.echo(f"taskbridge worker: {words.format(grace=f'{grace.total_seconds():g} s')}", err=True)
+    sys.exit(code)
+
+
+_ENDINGS: Final = {
+    Ending.STOPPED: (0, "stopped, all left by themselves"),
+    Ending.GAVE_UP: (exits.FAILED, "stopped, since a program could not be kept running: its last lines say why"),
+    Ending.KILLED: (
+        exits.KILLED,
+        "stopped; what had not left after the grace of {grace}, or at a second signal, was killed, and its jobs run again",
+    ),
+}
+"""Exit code, and what is said last."""
 
 
 def _print(commands: Sequence[Command], *, as_json: bool) -> None:
@@ -90,9 +104,18 @@ def _tell(event: Event) -> None:
     if event.pid is not None:
         words.append(f"pid {event.pid}")
     if event.exit_code is not None:
-        words.append(f"exit code {event.exit_code}")
+        words.append(_how(event.exit_code))
     if event.delay is not None:
         words.append(f"in {event.delay.total_seconds():g} s")
     if event.reason:
         words.append(event.reason)
     click.echo(", ".join(words), err=True)
+
+
+def _how(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"exit code {exit_code}"
+    try:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"killed by signal {-exit_code}"
