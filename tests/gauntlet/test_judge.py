@@ -100,6 +100,12 @@ def test_a_late_recovery_is_red() -> None:
     assert (found.colour, found.recovery) == ("red", (BAR_SECONDS + 1,))
 
 
+def test_a_recovery_counts_from_the_last_kill_and_the_wait_from_the_cut() -> None:
+    more = killed(20.0, 20, number=1)
+    found = judge(history(enqueued(1), began(1, 1.0), killed(2.0, 10), more, ran(1, 45.0, 46.0), served()), asked(1))
+    assert (found.colour, found.recovery, found.waited) == ("green", (25.0,), (43.0,))
+
+
 def test_an_enqueue_that_denied_its_job_must_not_run_and_a_doubtful_one_may() -> None:
     for maybe, colour in ((False, "red"), (True, "green"), (None, "green")):
         denied = event("refused", 0.5, f"{TOKEN}-3", maybe_accepted=maybe)

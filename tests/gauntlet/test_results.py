@@ -32,6 +32,8 @@ def test_a_written_drain_is_read_and_judged_as_it_was(tmp_path: Path) -> None:
     first = path.read_bytes()
     record.write(path, header("a+b"), GOOD)
     assert path.read_bytes() == first, "the same drain is the same bytes"
+    record.restate(path)
+    assert path.read_bytes() == first, "and the same judge says the same"
 
 
 def test_the_table_adds_up_the_repeats_of_a_row(tmp_path: Path) -> None:

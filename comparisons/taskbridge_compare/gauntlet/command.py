@@ -29,7 +29,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except (RowsError, ValueError) as error:
         print(f"gauntlet: {error}", file=sys.stderr)  # noqa: T201 - this is a command
         return 2
-    if arguments.table:
+    if arguments.restate:
+        for path in sorted(arguments.out.glob("*.json.gz")):
+            record.restate(path)
+    if arguments.table or arguments.restate:
         print(table.markdown(map(record.read_header, sorted(arguments.out.glob("*.json.gz")))))  # noqa: T201 - this is a command
         return 0
     typed = shlex.join(["python", "-m", "taskbridge_compare.gauntlet", *(sys.argv[1:] if words is None else words)])
@@ -83,5 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--settle", type=float, default=12.0, help="seconds after the last job")
     parser.add_argument("--out", type=Path, default=Path("gauntlet-results"), help="a folder for one file a cell")
     parser.add_argument("--table", action="store_true", help="run nothing; the table of all that lies in --out")
+    parser.add_argument("--restate", action="store_true", help="run nothing; judge all that lies in --out again")
     parser.add_argument("--logs", type=Path, help="a folder for the workers' logs of cells that are not green")
     return parser

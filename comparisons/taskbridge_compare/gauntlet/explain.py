@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -71,10 +72,26 @@ def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
     )
 
 
-def recoveries(runs: Sequence[Execution], deaths: Sequence[Death], breaks: Sequence[Break]) -> list[float]:
-    """Seconds from each cut of one of these executions of a job, or of its delivery, to the job's next beginning."""
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How long a job that was cut did not run."""
+
+    waited: float
+    """Seconds from the cut to the job's next beginning, whatever struck in between."""
+    undisturbed: float
+    """Seconds from the last strike before that beginning: what a worker needed that was left alone."""
+
+
+def recoveries(runs: Sequence[Execution], deaths: Sequence[Death], breaks: Sequence[Break]) -> list[Recovery]:
+    """Of each cut of one of these executions of a job, or of its delivery, after which the job began again."""
     of_runs = [[death.at for death in deaths if death.cut(run)] for run in runs]
     cuts = [min(found) for found in of_runs if found]
     cuts += [gap.begin for gap in breaks if gap.key == runs[0].key]
-    again = [[run.begin for run in runs if run.begin > at] for at in cuts]
-    return [later[0] - at for at, later in zip(cuts, again, strict=True) if later]
+    strikes = [*(death.at for death in deaths), *(gap.healed for gap in breaks)]
+    found = []
+    for cut in cuts:
+        again = next((run.begin for run in runs if run.begin > cut), None)
+        if again is not None:
+            last = max([cut, *(strike for strike in strikes if cut <= strike < again)])
+            found.append(Recovery(waited=again - cut, undisturbed=again - last))
+    return found

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskbridge_compare.ledger import Event
 
 BAR_SECONDS = 30.0
-"""Within this time after a kill a cut job begins again."""
+"""Within this time after a kill a cut job begins again, if nothing else strikes."""
 
 Colour = Literal["green", "red", "unknown"]
 _NAMED = 5
@@ -57,7 +57,9 @@ class Judgement:
     extra: Mapping[str, int] = field(default_factory=dict)
     """Explanation -> the number of executions, more than one a job, that it covers."""
     recovery: tuple[float, ...] = ()
-    """Seconds from each cut of an execution or a delivery to its job's next beginning, sorted."""
+    """Seconds that a worker which was left alone needed until a cut job began again, for each cut, sorted."""
+    waited: tuple[float, ...] = ()
+    """Seconds from each cut to its job's next beginning, whatever struck in between, sorted."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -120,7 +122,8 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
                 unexplained.append(key)
     fates["ran again, and no strike explains it"] = sorted(unexplained)
 
-    recovery = sorted(seconds for all_ in runs.values() for seconds in recoveries(all_, ends, gaps))
+    recovered = [one for all_ in runs.values() for one in recoveries(all_, ends, gaps)]
+    recovery = sorted(one.undisturbed for one in recovered)
     reasons = [f"{len(keys)} {fate} ({', '.join(keys[:_NAMED])})" for fate, keys in fates.items() if keys]
     if recovery and recovery[-1] > BAR_SECONDS:
         reasons.append(f"a cut job began again only after {recovery[-1]:.1f} s")
@@ -145,6 +148,7 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
         unexplained=again,
         extra=dict(sorted(extra.items())),
         recovery=tuple(round(seconds, 3) for seconds in recovery),
+        waited=tuple(sorted(round(one.waited, 3) for one in recovered)),
     )
 
 

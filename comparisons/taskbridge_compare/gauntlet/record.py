@@ -52,6 +52,13 @@ def judge_again(path: Path) -> Judgement:
     return judge(read_events(path), read_header(path)["asked"])
 
 
+def restate(path: Path) -> Judgement:
+    """Write a cell's judgement anew from its events, after the judge has learnt something."""
+    header = read_header(path)
+    del header["judgement"], header["schema"]
+    return write(path, header, read_events(path))
+
+
 def _row(event: Event, zero: float) -> list[Any]:
     extra = {name: value for name, value in event.extra.items() if name not in _FORGOTTEN}
     return [round(event.at - zero, 4), event.kind, event.key, event.pid, extra]

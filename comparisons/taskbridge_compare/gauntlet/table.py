@@ -22,6 +22,7 @@ COLUMNS = (
     "ran again",
     "unexplained",
     "recovery p50 / p95 / max",
+    "longest wait",
     "verdict",
 )
 _NEVER = ("stuck", "unsearched")
@@ -55,6 +56,7 @@ def _line(key: tuple[str, str, str], headers: Sequence[Header]) -> tuple[str, ..
     again = ", ".join(f"{count} {why}" for why, count in sorted(extra.items())) or "0"
     recovery = sorted(seconds for judgement in found for seconds in judgement["recovery"])
     times = " / ".join(f"{quantile(recovery, part):.1f}" for part in (0.5, 0.95, 1.0)) + " s" if recovery else "none"
+    waited = [seconds for judgement in found for seconds in judgement["waited"]]
     colours = Counter(judgement["colour"] for judgement in found)
     verdict = ", ".join(f"{count} {colour}" for colour, count in sorted(colours.items()))
     return (
@@ -68,6 +70,7 @@ def _line(key: tuple[str, str, str], headers: Sequence[Header]) -> tuple[str, ..
         again,
         str(unexplained),
         times,
+        f"{max(waited):.1f} s" if waited else "none",
         verdict,
     )
 
