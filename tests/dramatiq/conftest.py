@@ -62,13 +62,14 @@ def start_worker(
     environment: Mapping[str, str] | None = None,
     alias: str = "default",
     is_awaited: bool = True,
+    grace: timedelta = timedelta(seconds=10),
 ) -> Process:
     """A worker of the backend that is configured, ready to work unless that is not awaited."""
     options = WorkerOptions(
         alias=alias,
         queues=router.backend_settings(alias).queues,
         concurrency=concurrency,
-        grace=timedelta(seconds=10),
+        grace=grace,
         imports=imports,
         native_arguments=native_arguments,
     )

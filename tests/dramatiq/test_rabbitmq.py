@@ -108,7 +108,8 @@ def test_wrong_credentials_are_named(url: str) -> None:
 def test_a_server_that_falls_silent_is_given_up_and_may_have_the_job(
     rabbitmq_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskbridge_dramatiq.amqp_broker.HEARTBEAT_SECONDS", 3)
+    monkeypatch.setattr("taskbridge_dramatiq.amqp_broker.HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr("taskbridge_dramatiq.amqp_broker.CONNECT_SECONDS", 1)
     application.note_text.enqueue("first")
     assert rabbitmq_server.pid is not None
     os.kill(rabbitmq_server.pid, signal.SIGSTOP)
@@ -119,7 +120,7 @@ def test_a_server_that_falls_silent_is_given_up_and_may_have_the_job(
     finally:
         os.kill(rabbitmq_server.pid, signal.SIGCONT)
     assert doubt.value.maybe_accepted
-    assert time.monotonic() - started < 2 * (3 + 5) + 4
+    assert time.monotonic() - started < 2 * (1 + 5) + 4
 
 
 def test_a_queue_of_another_shape_is_refused_by_producer_and_worker(

@@ -60,7 +60,7 @@ def test_a_delayed_job_that_a_worker_holds_outlives_a_restart_of_redis(
     server: Server, ledger: Ledger, tmp_path: Path, client: Redis
 ) -> None:
     with start_worker(tmp_path):
-        due = datetime.now(UTC) + timedelta(seconds=5)
+        due = datetime.now(UTC) + timedelta(seconds=3)
         application.note_text.using(run_after=due).enqueue("held")
         wait_for(lambda: client.llen(f"{NOW}.DQ") == 0)
         server.kill()
@@ -68,34 +68,22 @@ def test_a_delayed_job_that_a_worker_holds_outlives_a_restart_of_redis(
         assert ledger.wait("held")[0]["at"] >= due.timestamp()
 
 
-def test_an_undecodable_message_is_dead_lettered_and_its_neighbours_run(
+def test_what_no_task_can_be_given_and_what_is_exhausted_is_dead_lettered_and_its_neighbours_run(
     ledger: Ledger, tmp_path: Path, client: Redis
 ) -> None:
     application.note_text.enqueue_many([("before",)])
     for redis_id, data in (("bad-1", b"\xff no JSON"), ("bad-2", b'{"queue_name": "default"}'), ("bad-3", b"[1]")):
         client.hset(f"{NOW}.msgs", redis_id, data)
         client.rpush(NOW, redis_id)
+    application.nobody_has_it.enqueue()
+    application.fail.enqueue("exhausted")
     application.note_text.enqueue_many([("after",), ("after",)])
     with start_worker(tmp_path):
         ledger.wait("before")
         ledger.wait("after", count=2)
-        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 3)
+        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 5)
         assert client.hget(f"{NOW}.XQ.msgs", "bad-1") == b"\xff no JSON"
         wait_for(lambda: not client.keys("dramatiq:__acks__*"))
-
-
-def test_an_unknown_task_is_dead_lettered_and_the_worker_goes_on(ledger: Ledger, tmp_path: Path, client: Redis) -> None:
-    with start_worker(tmp_path):
-        application.nobody_has_it.enqueue()
-        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 1)
-        application.note_text.enqueue("alive")
-        ledger.wait("alive")
-
-
-def test_an_exhausted_job_is_dead_lettered(ledger: Ledger, tmp_path: Path, client: Redis) -> None:
-    with start_worker(tmp_path):
-        application.fail.enqueue("exhausted")
-        wait_for(lambda: client.zcard(f"{NOW}.XQ") == 1)
     assert len(ledger.events("exhausted")) == 3
     assert client.hlen(f"{NOW}.msgs") == client.hlen(f"{NOW}.DQ.msgs") == 0
 
@@ -132,3 +120,17 @@ def test_a_warm_stop_gives_back_what_was_not_started(ledger: Ledger, tmp_path: P
     assert not ledger.events("not started")
     assert client.llen(NOW) == client.llen(f"{NOW}.DQ") == 1
     assert not client.keys("dramatiq:__acks__*")
+
+
+def test_what_still_runs_when_the_grace_is_over_goes_back_at_once(
+    ledger: Ledger, tmp_path: Path, client: Redis
+) -> None:
+    worker = start_worker(tmp_path, concurrency=1, grace=timedelta(seconds=3))
+    application.hold.enqueue("running", 60)
+    ledger.wait("running")
+    application.note_text.enqueue("behind it")
+    wait_for(lambda: client.llen(NOW) == 0)
+    assert worker.stop(grace=timedelta(seconds=15)) == 0
+    assert client.llen(NOW) == 2
+    assert not client.keys("dramatiq:__acks__*")
+    assert not client.hgetall("dramatiq:__taskbridge__.crashes.default")
