@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 import redis
 
 import taskbridge
+from taskbridge import services
+from taskbridge.router import router
+from taskbridge.store import DeadLetter, Selection
 from tests.celery import application, planted_leases
 from tests.celery.conftest import Ledger, start_worker, until
 
@@ -124,6 +128,64 @@ def test_a_worker_that_stood_still_cannot_acknowledge_what_was_taken_from_it(
     assert bool(server.hlen("unacked")) == is_kept
 
 
+def dead_letters() -> list[DeadLetter]:
+    store: Any = router.store()
+    return list(store.letters(Selection()))
+
+
 def log_of(worker: Process) -> str:
     assert worker.log is not None
     return worker.log.read_text()
+
+
+def test_a_job_that_kills_whole_workers_is_a_dead_letter_when_its_budget_is_spent(
+    url: str, tmp_path: Path, ledger: Ledger, server: redis.Redis
+) -> None:
+    taskbridge.configure(f"celery+{url}?lease=1&pool=solo&crash_budget=1")
+    job = application.dies.enqueue("poison", 99)
+    application.noted.enqueue("neighbour")
+    for count in (1, 2):
+        with start_worker(tmp_path) as worker:
+            ledger.wait("poison", count=count)
+            assert worker.wait(within=timedelta(seconds=20)) == -signal.SIGKILL
+    with start_worker(tmp_path):
+        ledger.wait("neighbour")
+        until(dead_letters, what="the dead letter")
+        until(lambda: not server.exists("unacked"), what="the acknowledgement")
+    assert [(letter.id, letter.reason) for letter in dead_letters()] == [(job.id, "crashed out")]
+    assert len(ledger.events("poison")) == 2
+
+
+def test_a_cut_connection_neither_loses_nor_doubles(
+    start: Callable[..., Process], ledger: Ledger, server: redis.Redis
+) -> None:
+    worker = start(concurrency=2)
+    application.hold.enqueue("running", 2 * LEASE)
+    ledger.wait("running")
+    delayed = application.noted.using(run_after=timedelta(seconds=2 * LEASE)).enqueue("delayed")
+    until(lambda: f"Task note[{delayed.id}] received" in log_of(worker), what="the delayed job")
+    for kind in ("normal", "pubsub"):
+        server.client_kill_filter(_type=kind, skipme=True)
+    ledger.wait("running ended")
+    ledger.wait("delayed")
+    application.noted.enqueue("after")
+    ledger.wait("after")
+    until(lambda: not server.exists("unacked", "default"), what="the acknowledgements")
+    assert [len(ledger.events(event)) for event in ("running", "delayed", "after")] == [1, 1, 1]
+
+
+def test_a_restart_of_redis_neither_loses_nor_doubles(tmp_path: Path, ledger: Ledger) -> None:
+    with services.start_private("redis", options=services.Options(persistent=True)) as private:
+        taskbridge.configure(f"celery+{private.url}?lease=1")
+        with start_worker(tmp_path), start_worker(tmp_path):
+            application.hold.enqueue("running", 6)
+            ledger.wait("running")
+            private.kill()
+            time.sleep(2)
+            private.restart()
+            ledger.wait("running ended", seconds=40)
+            application.noted.enqueue("after")
+            ledger.wait("after", seconds=40)
+            with redis.Redis.from_url(private.url) as client:
+                until(lambda: not client.exists("unacked", "default"), what="the acknowledgements")
+    assert len(ledger.events("running")) == 1

@@ -31,12 +31,16 @@ class Keeper(threading.Thread):
         self._leases = leases
         self._renewed = 0.0
         self._is_reachable = True
+        self._sweeps_from = 0.0
 
     def run(self) -> None:
         pause = threading.Event()
         while not self._leases.may_end():
             try:
                 self._step()
+                if not self._is_reachable:
+                    # Whoever else lives could not renew either, and does so now.
+                    self._sweeps_from = monotonic() + self._leases.lease.length
                 self._is_reachable = True
             except (exceptions.RedisError, OSError) as error:
                 if self._is_reachable:
@@ -56,7 +60,8 @@ class Keeper(threading.Thread):
             self._renew()
             self._renewed = began
         if leases.channels:
-            recover(leases)
+            if self._is_reachable and monotonic() >= self._sweeps_from:
+                recover(leases)
             bury(leases)
 
     def _renew(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from redis import exceptions
+
 from taskbridge.errors import UndecodableMessage
 from taskbridge_celery.redis_transport.layout import MARK, origin, redelivered
 
@@ -35,6 +37,8 @@ def recover(leases: Leases, /) -> int:
             keys=[leases.keys.unacked, leases.keys.index, leases.keys.sweeper],
             args=[leases.lease.length, leases.lease.foreign, MARK, skipped, int(leases.lease.sweep * 900)],
         )
+        if due and _has_just_started(leases):
+            break
         moved += sum(_put_back(leases, *entry) for entry in due)
         if kept < 0:
             break
@@ -56,6 +60,15 @@ def _put_back(leases: Leases, tag: bytes, score: bytes, value: bytes) -> bool:
     job = headers.get("id", name) if isinstance(headers, dict) else name
     logger.warning("%s is given out again: the worker that held it has not renewed it.", job)
     return True
+
+
+def _has_just_started(leases: Leases) -> bool:
+    """Whether the server has been up for less than a lease: while it was away, the living could not renew either."""
+    try:
+        uptime: Any = leases.client.info("server")["uptime_in_seconds"]
+    except (exceptions.ResponseError, KeyError):
+        return False
+    return bool(uptime <= leases.lease.length)
 
 
 def bury(leases: Leases, /) -> None:
