@@ -51,3 +51,22 @@ def redrive_and_stall(url: str, letter_id: str) -> None:
 
     router.backend().enqueue = stall  # type: ignore[method-assign]  # the moment in which the process is killed
     redrive(letter_id, store)
+
+
+def _begin(path: str) -> None:
+    with Path(path).open("a") as file:
+        file.write("start\n")
+    if Path(path).read_text().count("start") == 1:
+        time.sleep(60)
+
+
+@taskbridge.task(name="cli.once", delivery="at_most_once", result=True)
+def once(path: str) -> None:
+    """Note the start; the first then never ends."""
+    _begin(path)
+
+
+@taskbridge.task(name="cli.at-least-once", delivery="at_least_once", result=True)
+def at_least_once(path: str) -> None:
+    """The same."""
+    _begin(path)
