@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from taskbridge.settings import BackendURL
     from taskbridge.store import Store
 
-    _Producer = tuple[Huey, Callable[[Sequence[tuple[bytes, int]]], object]]
+    _Write = Callable[[Sequence[tuple[bytes, int]]], object]
+    _Producer = tuple[Huey, _Write]
 
 
 class HueyBackend(Backend):
@@ -99,7 +100,14 @@ class HueyBackend(Backend):
         for message in messages:
             _announce(huey, message)
         serialize = huey.serializer.serialize
-        serialized = [(serialize(self._to_native(message)), message.priority) for message in messages]
+        self._write(write, [(serialize(self._to_native(message)), message.priority) for message in messages])
+
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """Lay on the queue what was parked; raises as `enqueue` does."""
+        _, write = self._producers.get(queue_name) or self._producer(queue_name)
+        self._write(write, [(payload, 0)])
+
+    def _write(self, write: _Write, serialized: list[tuple[bytes, int]]) -> None:
         try:
             write(serialized)
         except Exception as error:
