@@ -61,9 +61,9 @@ def _cells(arguments: argparse.Namespace) -> list[Cell]:
     drivers = [driver for driver in drivers if driver.profile in (*arguments.profiles.split(","), "planted")]
     size = Size(jobs=arguments.jobs, strikes=arguments.kills, patience=arguments.patience, settle=arguments.settle)
     cells = []
-    for name in arguments.faults.split(","):
+    for name in FAULTS if arguments.faults == "all" else arguments.faults.split(","):
         if name not in FAULTS:
-            raise ValueError(f"--faults {name}: no such fault; there are {', '.join(FAULTS)}")
+            raise ValueError(f"--faults {name}: no such fault; there are {', '.join(FAULTS)}, and all")
         cells += [
             Cell(driver=driver, fault=FAULTS[name], repeat=repeat, size=size)
             for repeat in range(1, arguments.repeats + 1)
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m taskbridge_compare.gauntlet", description=__doc__)
     parser.add_argument("--backends", default="", help="with commas: rq, huey+sqlite, ...; all, if none")
     parser.add_argument("--profiles", default="taskbridge", help="taskbridge, native or both, with commas")
-    parser.add_argument("--faults", default="sigkill", help=f"with commas, of: {', '.join(FAULTS)}")
+    parser.add_argument("--faults", default="sigkill", help=f"all, or with commas: {', '.join(FAULTS)}")
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=20, help="strikes that have to count")
     parser.add_argument("--repeats", type=int, default=5)

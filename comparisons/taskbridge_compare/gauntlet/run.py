@@ -14,9 +14,8 @@ from taskbridge.services import Options
 from taskbridge_compare.drivers import unavailable
 from taskbridge_compare.gauntlet.cell import run_cell
 from taskbridge_compare.gauntlet.expect import expected, finished
-from taskbridge_compare.ledger import Interrupted, NotSeen
+from taskbridge_compare.ledger import Interrupted
 from taskbridge_compare.servers import Servers
-from taskbridge_compare.station import Refused, StationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -95,7 +94,7 @@ class Gauntlet:
             judgement = run_cell(cell, servers, folder, self.folder, stopping=self.stopping, command=self.command)
         except Interrupted:
             return
-        except (StationError, NotSeen, Refused, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - one broken cell must not end the others, and it is told
             self.tell(f"? {cell.name}: broken: {type(error).__name__}: {error}")
             self._save_logs(cell, folder)
             return
@@ -110,5 +109,5 @@ class Gauntlet:
         shutil.rmtree(folder, ignore_errors=True)
 
     def _save_logs(self, cell: Cell, folder: Path) -> None:
-        if self.keep_logs is not None:
+        if self.keep_logs is not None and (folder / "station").exists():
             shutil.copytree(folder / "station", self.keep_logs / cell.name, dirs_exist_ok=True)
