@@ -1,16 +1,20 @@
-"""The process of one attempt, which RQ calls a work horse: what it does with its parent's death, and with SIGTERM."""
+"""The process of one attempt, which RQ calls a work horse: its end, its parent's end, and SIGTERM."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from resource import struct_rusage
     from types import FrameType
 
+_LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -21,6 +25,29 @@ def die_with_parent(parent: int | None, /) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def ended(pid: int, /, *, within: float) -> tuple[int, int, struct_rusage] | None:
+    """What `os.wait4` says of a child that ends within so many seconds; None if it runs on.
+
+    Raises:
+        ChildProcessError: there is no such child.
+    """
+    if hasattr(os, "pidfd_open"):
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError as error:
+            raise ChildProcessError from error
+        try:
+            select.select([handle], [], [], within)
+        finally:
+            os.close(handle)
+    else:
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline and os.waitid(os.P_PID, pid, _LOOK) is None:
+            time.sleep(0.01)
+    found = os.wait4(pid, os.WNOHANG)
+    return found if found[0] else None
 
 
 def ignore_sigterm() -> None:

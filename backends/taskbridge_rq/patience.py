@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from redis import Redis, exceptions
 from redis.backoff import ExponentialBackoff
@@ -42,6 +42,9 @@ LASTING: Final = (exceptions.AuthenticationError, exceptions.AuthorizationError)
 class Patience(Retry):
     """Tries again for ever, at most a second apart, and says so every ten seconds."""
 
+    is_over: ClassVar[bool] = False
+    """This process is asked to stop, and has nothing left that is worth waiting for."""
+
     def __init__(self) -> None:
         super().__init__(ExponentialBackoff(cap=LONGEST_PAUSE_SECONDS, base=0.05), -1, PASSING)
 
@@ -52,7 +55,7 @@ class Patience(Retry):
             try:
                 return do()
             except exceptions.RedisError as error:
-                if not passes(error):
+                if Patience.is_over or not passes(error):
                     raise
                 failures += 1
                 if time.monotonic() - reported > REPORT_SECONDS:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
@@ -14,26 +14,25 @@ from uuid import uuid4
 import rq
 import rq.worker
 from redis import exceptions
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from rq.executions import Execution
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
+from rq.timeouts import HorseMonitorTimeoutException
 from rq.utils import get_version, now
 from rq.worker_registration import clean_worker_registry
 
 from taskbridge.errors import ConfigurationError
-from taskbridge_rq.fence import FencedRedis, LeaseLost
-from taskbridge_rq.horse import die_with_parent, ignore_sigterm
+from taskbridge_rq.fence import LeaseLost
+from taskbridge_rq.fenced_worker import FencedWorker
+from taskbridge_rq.horse import ended
 from taskbridge_rq.lease import BETWEEN_SWEEPS, Lease, sweep
-from taskbridge_rq.scripts import CRASHES
+from taskbridge_rq.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from resource import struct_rusage
     from types import FrameType
 
     from redis.client import Pipeline
     from rq.job import Job
-    from rq.job import Retry as RetryRequest
     from rq.registry import StartedJobRegistry
 
 logger = logging.getLogger("taskbridge.rq")
@@ -45,22 +44,23 @@ TICK_SECONDS: Final = 1
 HEARTBEAT: Final = timedelta(seconds=10)
 """Of the worker's own record, which only dashboards read."""
 TIDY_SECONDS: Final = 60.0
+NEVER_SECONDS: Final = 24 * 3600
 OLDEST_REDIS: Final = (6, 2, 0)
 CONNECTION_WAIT_SECONDS: Final = 2.0
 
 
-class Worker(rq.Worker):
+class Worker(FencedWorker):
     """A worker of one queue."""
 
     max_connection_wait_time = CONNECTION_WAIT_SECONDS
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.job_monitoring_interval = TICK_SECONDS
-        self.lease: Lease | None = None
+        self.job_monitoring_interval = NEVER_SECONDS
         grace = os.environ.get(GRACE_VARIABLE)
         self._grace = None if grace is None else float(grace)
         self._give_back_at: float | None = None
+        self._is_horse_killed = False
         self._swept = 0.0
         self._tidied = time.monotonic()
 
@@ -109,8 +109,6 @@ class Worker(rq.Worker):
             FailedJobRegistry(queue=queue).cleanup()
             clean_worker_registry(queue)
 
-    # An attempt, as the worker sees it.
-
     def prepare_execution(self, job: Job) -> Execution:
         """Take the job over from RQ's intermediate list, in one step.
 
@@ -136,6 +134,36 @@ class Worker(rq.Worker):
             logger.warning("Not run: %s.", lost)
             self.set_state(rq.worker.WorkerStatus.IDLE)
 
+    def fork_work_horse(self, job: Job, queue: rq.Queue) -> None:
+        """Begin the attempt."""
+        self._is_horse_killed = False
+        super().fork_work_horse(job, queue)
+
+    def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
+        """End the attempt."""
+        self._is_horse_killed = True
+        super().kill_horse(sig)
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, struct_rusage | None]:
+        """Wait for the attempt's end, a second at a time.
+
+        RQ waits until SIGALRM interrupts it, which is lost if the thread that listens for commands receives it. That
+        happens where a process is paused: its lease would never be renewed again.
+
+        Raises:
+            HorseMonitorTimeoutException: it runs on; RQ then calls `maintain_heartbeats`.
+        """
+        try:
+            found = ended(self.horse_pid, within=TICK_SECONDS)
+            while found is None and self._is_horse_killed:
+                found = ended(self.horse_pid, within=TICK_SECONDS)
+        except ChildProcessError:
+            return None, None, None
+        if found is None:
+            raise HorseMonitorTimeoutException
+        Patience.is_over = self._stop_requested
+        return found
+
     def maintain_heartbeats(self, job: Job) -> None:
         """Each second of an attempt: renew its lease, and see to the queue."""
         assert self.lease is not None
@@ -154,75 +182,23 @@ class Worker(rq.Worker):
     def handle_job_failure(
         self, job: Job, queue: rq.Queue, started_job_registry: StartedJobRegistry | None = None, exc_string: str = ""
     ) -> None:
-        """In the attempt's process: file the job as failed. In the worker: the process died, so the job runs again."""
+        """In the worker, not in the attempt: the attempt's process died, so the job runs again."""
         if not self.is_horse and self._stopped_job_id != job.id:
             assert self.lease is not None
             if self.lease.put_back(crashed=True):
                 logger.warning("The RQ job %s is back in its queue, since its process died. %s", job.id, exc_string)
             return
-        text = exc_string.encode(errors="backslashreplace").decode()  # else RQ's process dies of a lone surrogate
-        with self._fenced(job, ("HDEL", job.key, CRASHES)):
-            super().handle_job_failure(job, queue, started_job_registry, text)
-
-    def handle_job_success(self, job: Job, queue: rq.Queue, started_job_registry: StartedJobRegistry) -> None:
-        """File the job as finished, if it is still this attempt's."""
-        with self._fenced(job):
-            super().handle_job_success(job, queue, started_job_registry)
-
-    def handle_job_retry(
-        self,
-        job: Job,
-        queue: rq.Queue,
-        retry: RetryRequest,
-        started_job_registry: StartedJobRegistry,
-        execution: Execution,
-    ) -> None:
-        """Put the job back for its next attempt, if it is still this attempt's."""
-        with self._fenced(job):
-            super().handle_job_retry(job, queue, retry, started_job_registry, execution)
-
-    @contextmanager
-    def _fenced(self, job: Job, *also: tuple[Any, ...]) -> Iterator[None]:
-        assert self.lease is not None
-        free = self.connection
-        # RQ forgets to release the execution where it repeats a transaction, so it is released here.
-        self.connection = FencedRedis(
-            free, registry=self.lease.registry, entry=self.lease.entry, also=(*self.lease.release(), *also)
-        )
-        try:
-            yield
-        except LeaseLost as lost:
-            logger.warning("Nothing is recorded of an attempt at the RQ job %s: %s.", job.id, lost)
-        finally:
-            self.connection = free
-
-    # The attempt's own process.
-
-    def main_work_horse(self, job: Job, queue: rq.Queue) -> None:
-        """Run one attempt, and die with the worker: it alone renews the lease."""
-        die_with_parent(self.pid)
-        super().main_work_horse(job, queue)
-
-    def setup_work_horse_signals(self) -> None:
-        """A SIGTERM for the whole process group asks the worker to stop after the attempt, not the attempt to die."""
-        super().setup_work_horse_signals()  # type: ignore[no-untyped-call]  # RQ's
-        ignore_sigterm()
-
-    def prepare_job_execution(self, job: Job, *_: Any, **__: Any) -> None:
-        """Nothing is left to do on the server: the worker's claim did it."""
-        job.worker_name = self.name
-
-    def handle_execution_ended(self, job: Job, *_: Any, **__: Any) -> None:
-        """Nothing is written before the outcome is, which may not be this attempt's to write."""
-        job.ended_at = now()
-
-    # The end.
+        super().handle_job_failure(job, queue, started_job_registry, exc_string)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """At SIGTERM: end after the running attempt, or give its job back when the grace is nearly over."""
         if self._grace is not None:
             self._give_back_at = time.monotonic() + self._grace - min(3.0, self._grace / 2)
+        Patience.is_over = not self.horse_pid
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's
+
+    def set_shutdown_requested_date(self) -> None:
+        """Write nothing from a signal handler, which may have interrupted a write."""
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """At a second SIGTERM: end the attempt at once and give its job back."""
@@ -234,8 +210,7 @@ class Worker(rq.Worker):
 
     def teardown(self) -> None:
         """Say goodbye, if Redis listens; a server that is gone must not hold up a stop."""
-        if not self.is_horse:
-            self.connection.set_retry(Retry(NoBackoff(), 0))
+        Patience.is_over = True
         try:
             super().teardown()  # type: ignore[no-untyped-call]  # RQ's
         except exceptions.RedisError as error:

@@ -16,19 +16,21 @@ import taskbridge_rq.job
 import taskbridge_rq.queue
 from taskbridge_rq import Worker
 from taskbridge_rq.fence import FencedPipeline, FencedRedis, LeaseLost
+from taskbridge_rq.fenced_worker import FencedWorker
 from taskbridge_rq.patience import Patience, passes
 from tests.rq import tasks
 
 if TYPE_CHECKING:
     from tests.rq.conftest import Shop
 
-OURS = {"run", "tasks", "known_callbacks", "crashes", "payload"}
+OURS = {"run", "tasks", "known_callbacks", "crashes", "payload", "lease"}
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
         (Worker, rq.Worker),
+        (FencedWorker, rq.Worker),
         (taskbridge_rq.queue.Queue, rq.Queue),
         (taskbridge_rq.job.Job, rq.job.Job),
         (FencedPipeline, redis.client.Pipeline),
@@ -36,7 +38,7 @@ OURS = {"run", "tasks", "known_callbacks", "crashes", "payload"}
     ],
 )
 def test_each_public_name_of_a_subclass_is_one_that_its_base_calls(ours: type, theirs: type) -> None:
-    names = {name for name in vars(ours) if not name.startswith("_")} - OURS - {"owner"}
+    names = {name for name in vars(ours) if not name.startswith("_")} - OURS - {"owner", "is_over"}
     assert names
     assert {name for name in names if not hasattr(theirs, name)} == set()
 
