@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from taskbridge.capability import Capabilities
+    from taskbridge.check import Finding
     from taskbridge.message import Message, Outcome, Parked
     from taskbridge.process import Command
     from taskbridge.registry import Registry
@@ -128,6 +129,15 @@ class TakesRaw(Protocol):
 
     def put_back(self, queue_name: str, payload: bytes, /) -> None:
         """Lay the bytes on the queue as they were when they were parked; raises as `enqueue` does."""
+        ...
+
+
+@runtime_checkable
+class CanCheck(Protocol):
+    """A backend that looks at its own broker and at its engine's settings, for `taskbridge check`."""
+
+    def check(self, options: WorkerOptions, /) -> Iterable[Finding]:
+        """What would lose, double, delay or refuse jobs. Reads; creates no queue; takes a few seconds at most."""
         ...
 
 

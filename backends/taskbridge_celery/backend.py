@@ -41,12 +41,13 @@ from taskbridge_celery.record import CONSUMER_OPTION, CONSUMER_TIMEOUT, native_r
 from taskbridge_celery.wire import to_native, to_native_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from celery import Celery
 
     from taskbridge.backend import Run
     from taskbridge.capability import Capabilities
+    from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
@@ -142,6 +143,16 @@ class CeleryBackend(Backend):
 
     def close(self) -> None:
         self._publisher.close()
+
+    def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
+        """Look at the broker, and at the engine's own settings."""
+        from taskbridge_celery.check import broker_findings, consumer_timeout_note, setting_findings
+
+        if not self._is_ours:
+            yield from setting_findings(self.app)
+        if not self._is_redis:
+            yield from consumer_timeout_note(self._url is not None and CONSUMER_OPTION in self._url.options)
+        yield from broker_findings(self.app, options.queues)
 
     def open_store(self) -> Store | None:
         """The result store in the same Redis; RabbitMQ holds none."""

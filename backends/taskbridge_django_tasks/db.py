@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskbridge.backend import Run, WorkerOptions
+    from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
@@ -190,6 +191,13 @@ class DatabaseBackend(DjangoBackend):
 
     def close(self) -> None:
         """Nothing: the connections are Django's."""
+
+    def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
+        """Look at the broker."""
+        del options
+        from taskbridge_django_tasks.check import database_findings
+
+        return database_findings(self._using, self._rows)
 
     def open_store(self) -> Store:
         """The result store in the same database, on Django's own connection."""

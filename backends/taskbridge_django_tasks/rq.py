@@ -22,13 +22,14 @@ from taskbridge_rq.record import native_record, record
 from taskbridge_rq.wire import to_native
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from redis import Redis
     from redis.typing import FieldT
 
     from taskbridge.backend import Run, WorkerOptions
+    from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.process import Command
     from taskbridge.registry import Registry
@@ -120,6 +121,11 @@ class QueueBackend(DjangoBackend):
     def close(self) -> None:
         for queue in self._queues.values():
             queue.close()
+
+    def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
+        # Each queue may have a server of its own; most have one, and a finding is told once.
+        found = [finding for name in self._names for finding in self.queue(name).check(options)]
+        return iter(dict.fromkeys(found))
 
     def open_store(self) -> Store:
         """The result store in the Redis of the first queue."""

@@ -26,12 +26,13 @@ from taskbridge_dramatiq.record import native_record, record
 from taskbridge_dramatiq.wire import to_native, to_native_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from dramatiq import Broker
 
     from taskbridge.backend import Run
     from taskbridge.capability import Capabilities
+    from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
@@ -118,6 +119,14 @@ class DramatiqBackend(Backend):
     def close(self) -> None:
         if not self._is_adopted:
             self._driver.disconnect(self.broker)
+
+    def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
+        """Look at the broker."""
+        from taskbridge_dramatiq.check import amqp_broker_findings, redis_broker_findings
+
+        if self.kind == "redis":
+            return redis_broker_findings(self.broker)  # type: ignore[arg-type]  # of this kind it is one
+        return amqp_broker_findings(self.broker, options.queues)  # type: ignore[arg-type]  # as above
 
     def open_store(self) -> Store | None:
         """The result store in the same Redis, or where `store` says."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from taskbridge.backend import Run
     from taskbridge.capability import Capabilities
+    from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
@@ -154,6 +155,14 @@ class HueyBackend(Backend):
                 storage.close()
             elif isinstance(storage, RedisStorage):
                 storage.pool.disconnect()
+
+    def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
+        """Look at the broker."""
+        del options
+        from taskbridge_huey.check import instance_findings
+
+        # All queues have one server.
+        return instance_findings(self.instance(self._queues[0]))
 
     def open_store(self) -> Store | None:
         """The store in the same Redis, or in the same file; for an instance of yours, the one that was named."""

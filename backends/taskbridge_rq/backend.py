@@ -22,6 +22,7 @@ from rq.serializers import JSONSerializer, PickleSerializer
 
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
+from taskbridge.check.redis import redis_findings
 from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
 from taskbridge.store import open_store
@@ -33,7 +34,7 @@ from taskbridge_rq.wire import to_native
 from taskbridge_rq.worker import GRACE_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from redis import Redis
     from redis.typing import FieldT
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from taskbridge.backend import Run
     from taskbridge.capability import Capabilities
+    from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.registry import Registry
     from taskbridge.settings import BackendURL
@@ -155,6 +157,11 @@ class RQBackend(Backend):
 
     def close(self) -> None:
         self._connection.connection_pool.disconnect()
+
+    def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
+        """Look at the broker."""
+        del options
+        return redis_findings(self._connection)
 
     def open_store(self) -> Store:
         """The result store in the same Redis."""

@@ -1,0 +1,119 @@
+"""A Redis server that holds jobs: may it forget them?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions
+
+from taskbridge.check.finding import Finding, error, note, unreachable, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+
+FULL = 0.9
+"""Of `maxmemory`: from here on writes are about to be refused."""
+
+
+def redis_findings(client: Redis, /) -> Iterator[Finding]:
+    """Reachability, eviction, persistence, memory and role."""
+    about = f"Redis at {_address(client)}"
+    try:
+        server: dict[str, Any] = client.info()
+    except exceptions.RedisError as problem:
+        yield unreachable(about, problem)
+        return
+    if server.get("role") == "slave":
+        yield error(
+            about,
+            "it is a replica",
+            consequence="It refuses every write, so nothing can be enqueued.",
+            remedy="Name the primary in the URL, or Sentinel.",
+        )
+    yield from _eviction(about, server)
+    yield from _last_writes(about, server)
+    try:
+        settings: dict[str, str] = client.config_get("save", "appendfsync", "appendonly")  # type: ignore[assignment]  # as above
+    except exceptions.RedisError:
+        yield note(
+            about,
+            "CONFIG GET is forbidden, so how it persists cannot be seen",
+            consequence="A restart may lose every job that waits.",
+            remedy="Look there for append-only persistence (AOF).",
+        )
+        return
+    yield from _persistence(about, settings)
+
+
+def _eviction(about: str, server: dict[str, Any]) -> Iterator[Finding]:
+    policy = server.get("maxmemory_policy", "noeviction")
+    limit = server.get("maxmemory", 0)
+    if policy != "noeviction":
+        found = f"maxmemory-policy is {policy}"
+        remedy = "Set maxmemory-policy noeviction; keep caches on another server."
+        if limit:
+            yield error(
+                about,
+                found,
+                consequence="When memory is full Redis deletes jobs, results and leases without a trace.",
+                remedy=remedy,
+            )
+        else:
+            yield warning(
+                about,
+                f"{found}, with no maxmemory today",
+                consequence="Once a maxmemory is set, jobs are deleted without a trace.",
+                remedy=remedy,
+            )
+    if limit and server.get("used_memory", 0) > FULL * limit:
+        yield warning(
+            about,
+            f"{server['used_memory'] / limit:.0%} of maxmemory is used",
+            consequence="When it is full, enqueuing is refused and workers cannot settle what they ran.",
+            remedy="Raise maxmemory, add workers, or shorten result_ttl.",
+        )
+
+
+def _last_writes(about: str, server: dict[str, Any]) -> Iterator[Finding]:
+    for key, name in (("rdb_last_bgsave_status", "snapshot"), ("aof_last_write_status", "append to its file")):
+        if server.get(key, "ok") != "ok":
+            yield error(
+                about,
+                f"its last {name} failed",
+                consequence="Redis may refuse writes, and a restart loses what was not written.",
+                remedy="Look at its log: mostly the disk is full or not writable.",
+            )
+
+
+def _persistence(about: str, settings: dict[str, str]) -> Iterator[Finding]:
+    if settings.get("appendonly") == "yes":
+        if settings.get("appendfsync") == "no":
+            yield warning(
+                about,
+                "appendfsync is no",
+                consequence="A power loss takes what the system had not written yet, often 30 s of jobs.",
+                remedy="Set appendfsync everysec, or always.",
+            )
+        return
+    if settings.get("save"):
+        yield warning(
+            about,
+            f"it writes snapshots only (save {settings['save']})",
+            consequence="A restart loses the jobs since the last one, and runs again those that ended since.",
+            remedy="Set appendonly yes.",
+        )
+        return
+    yield error(
+        about,
+        "it persists nothing (appendonly no, no save points)",
+        consequence="A restart or crash of Redis loses every job that waits.",
+        remedy="Set appendonly yes. For jobs that may be lost, ignore this.",
+    )
+
+
+def _address(client: Redis) -> str:
+    arguments = client.connection_pool.connection_kwargs
+    where = arguments.get("path") or f"{arguments.get('host', 'localhost')}:{arguments.get('port', 6379)}"
+    return f"{where}/{arguments.get('db', 0)}"

@@ -1,0 +1,49 @@
+"""The store of a backend: does it answer, and what has it buried?"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from taskbridge.check.finding import Finding, error, note
+from taskbridge.errors import StoreUnavailable, TaskBridgeError
+from taskbridge.store.letter import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskbridge.router import Router
+
+COUNTED = 1000
+"""Dead letters are counted up to here."""
+
+
+def store_findings(alias: str, router: Router, /) -> Iterator[Finding]:
+    """Reachability and dead letters."""
+    try:
+        store = router.store(alias)
+        if store is None:
+            yield note(
+                "store",
+                "there is none",
+                consequence="Results, at_most_once and `taskbridge dead` are refused for this backend.",
+                remedy="Name one in the URL if you want them: ?store=redis://host/0 or postgresql://...",
+            )
+            return
+        store.read("taskbridge-check")
+        dead = sum(1 for _ in islice(store.letters(Selection(backend=alias)), COUNTED))
+    except (StoreUnavailable, TaskBridgeError) as problem:
+        yield error(
+            "store",
+            f"it does not answer: {problem}",
+            consequence="Jobs with results cannot be enqueued, and dead letters stay on the broker.",
+            remedy="Start it, or correct ?store=.",
+        )
+        return
+    if dead:
+        yield note(
+            "dead letters",
+            f"{dead if dead < COUNTED else f'{COUNTED} or more'} jobs are kept as dead letters",
+            consequence="They do not run again by themselves, and are deleted after 30 days.",
+            remedy="Look at them: taskbridge dead list.",
+        )

@@ -1,0 +1,55 @@
+"""What the declared tasks ask for, held against their backend and against the stop of its workers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskbridge.check.finding import Finding, error, note, warning
+from taskbridge.errors import TaskBridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import timedelta
+
+    from taskbridge.router import Router
+    from taskbridge.task import Task
+
+SHOWN = 5
+"""Tasks that are named where many have the same."""
+
+
+def task_findings(tasks: Sequence[Task[..., Any, Any]], router: Router, /, *, grace: timedelta) -> Iterator[Finding]:
+    """Bind every task, and compare its timeout with the grace of a stop."""
+    for task in tasks:
+        try:
+            router.bind(task)
+        except TaskBridgeError as refusal:
+            yield error(
+                f"task {task.name}",
+                f"its backend refuses it: {refusal}",
+                consequence="Each enqueue of it raises this.",
+                remedy="The refusal says what to do instead.",
+            )
+    seconds = f"{grace.total_seconds():g} s"
+    long = [task.name for task in tasks if task.options.timeout is not None and task.options.timeout > grace]
+    if long:
+        yield warning(
+            "grace of a stop",
+            f"the timeout of {_names(long)} is above the grace of {seconds}",
+            consequence="A stop or deploy kills such a job in the middle; it runs again from its beginning, and counts "
+            "as crashed.",
+            remedy="Raise `taskbridge worker --grace` and your orchestrator's kill delay, or make the task shorter.",
+        )
+    unbounded = [task.name for task in tasks if task.options.timeout is None]
+    if unbounded:
+        yield note(
+            "timeouts",
+            f"{_names(unbounded)} {'has' if len(unbounded) == 1 else 'have'} no timeout",
+            consequence="A run that hangs holds its worker for ever, and no stop can wait for it.",
+            remedy="Declare timeout=timedelta(...).",
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

@@ -1,0 +1,190 @@
+"""`taskbridge check` against real servers that are set up badly, and against good ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from taskbridge import services
+from taskbridge.process import free_port
+from taskbridge.services.rabbitmq import RabbitMQServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TASKS = """
+from datetime import timedelta
+import taskbridge
+
+@taskbridge.task(timeout=timedelta(seconds=5))
+def short() -> None: ...
+"""
+ON_REDIS = ["celery", "dramatiq", "rq", "huey"]
+
+
+def check(folder: Path, url: str, *arguments: str, tasks: str = TASKS) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code, and what was found."""
+    (folder / "shop.py").write_text(tasks)
+    done = subprocess.run(
+        [sys.executable, "-m", "taskbridge", "check", "-A", "shop", "--json", *arguments],
+        cwd=folder,
+        env={**os.environ, "TASKBRIDGE_URL": url, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    (backend,) = json.loads(done.stdout)["backends"]
+    findings: list[dict[str, Any]] = backend["findings"]
+    for finding in findings:
+        assert finding["consequence"]
+        assert finding["remedy"]
+    assert done.returncode == any(finding["severity"] != "note" for finding in findings)
+    return done.returncode, findings
+
+
+def bad(findings: list[dict[str, Any]]) -> list[str]:
+    return [finding["what"] for finding in findings if finding["severity"] != "note"]
+
+
+@pytest.fixture(scope="module")
+def durable() -> Iterator[services.Server]:
+    with services.start_private("redis", options=services.Options(persistent=True)) as server:
+        yield server
+
+
+@pytest.fixture
+def careless(durable: services.Server) -> Iterator[str]:
+    """A server that evicts and persists nothing, and was a good one before."""
+    client = redis.Redis.from_url(durable.url)
+    for name, value in (
+        ("maxmemory-policy", "allkeys-lru"),
+        ("maxmemory", "100mb"),
+        ("appendonly", "no"),
+        ("save", ""),
+    ):
+        client.config_set(name, value)
+    yield durable.url
+    for name, value in (("maxmemory-policy", "noeviction"), ("maxmemory", "0"), ("appendonly", "yes")):
+        client.config_set(name, value)
+
+
+@pytest.mark.parametrize("engine", ON_REDIS)
+def test_a_redis_that_evicts_and_persists_nothing_is_found_by_every_engine(
+    engine: str, careless: str, tmp_path: Path
+) -> None:
+    code, findings = check(tmp_path, f"{engine}+{careless}")
+    assert code == 1
+    assert "maxmemory-policy is allkeys-lru" in bad(findings)
+    assert any(what.startswith("it persists nothing") for what in bad(findings))
+
+
+@pytest.mark.parametrize("engine", ON_REDIS)
+def test_nothing_is_found_against_a_durable_redis(engine: str, durable: services.Server, tmp_path: Path) -> None:
+    assert bad(check(tmp_path, f"{engine}+{durable.fresh_url()}")[1]) == []
+
+
+@pytest.mark.parametrize("engine", ["celery", "dramatiq"])
+def test_nothing_is_found_against_a_rabbitmq_and_no_queue_is_made(
+    engine: str, rabbitmq_server: services.Server, tmp_path: Path
+) -> None:
+    assert isinstance(rabbitmq_server, RabbitMQServer)
+    url = rabbitmq_server.fresh_url()
+    assert bad(check(tmp_path, f"{engine}+{url}")[1]) == []
+    vhost = urlsplit(url).path.removeprefix("/")
+    assert rabbitmq_server.evaluate(f'length(rabbit_amqqueue:list(<<"{vhost}">>)).') == "0"
+
+
+@pytest.mark.parametrize("engine", ["celery", "dramatiq"])
+def test_a_queue_of_another_shape_is_found(engine: str, amqp_url: str, tmp_path: Path) -> None:
+    enqueue = "import shop\nshop.short.enqueue()"
+    (tmp_path / "shop.py").write_text(TASKS)
+    url = f"{engine}+{amqp_url}"
+    environment = {**os.environ, "TASKBRIDGE_URL": url, "TASKBRIDGE_QUEUES": f"default,{engine}"}
+    declared = enqueue.replace("enqueue()", f"using(queue_name={engine!r}).enqueue()")
+    subprocess.run([sys.executable, "-c", declared], cwd=tmp_path, env=environment, check=True, timeout=60)
+    os.environ["TASKBRIDGE_QUEUES"] = f"default,{engine}"
+    try:
+        _, findings = check(tmp_path, f"{url}?priority=5")
+    finally:
+        del os.environ["TASKBRIDGE_QUEUES"]
+    assert any("another shape" in what for what in bad(findings))
+    assert any("nobody consumes" in what for what in bad(findings))
+
+
+@pytest.mark.parametrize(
+    "scheme", ["celery+redis", "celery+amqp", "dramatiq+redis", "dramatiq+amqp", "rq+redis", "huey+redis"]
+)
+def test_a_server_that_is_not_there_is_found_in_time_and_its_password_is_not_shown(scheme: str, tmp_path: Path) -> None:
+    _, findings = check(tmp_path, f"{scheme}://user:hunter22@127.0.0.1:{free_port()}")
+    assert any("cannot be reached" in what for what in bad(findings))
+    assert "hunter22" not in json.dumps(findings)
+
+
+@pytest.mark.timeout(120)
+def test_an_alarm_of_rabbitmq_is_found(tmp_path: Path) -> None:
+    with services.start_private("rabbitmq") as server:
+        assert isinstance(server, RabbitMQServer)
+        server.evaluate("rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []}).")
+        for engine in ("celery", "dramatiq"):
+            _, findings = check(tmp_path, f"{engine}+{server.url}")
+            assert any("does not take messages" in what for what in bad(findings))
+
+
+def test_a_misspelt_setting_of_celery_is_found_and_an_own_one_is_not(durable: services.Server, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        f"from celery import Celery\napp = Celery('own', broker={durable.url!r}, set_as_current=False)\n"
+        "app.conf.update(task_ack_late=True, shop_currency='EUR')\n"
+    )
+    _, findings = check(tmp_path, "celery+redis://?app=own:app")
+    about = [finding["about"] for finding in findings]
+    assert "Celery setting task_ack_late" in about
+    assert not any("shop_currency" in each for each in about)
+
+
+def test_every_task_is_bound_and_each_refusal_is_told(tmp_path: Path) -> None:
+    tasks = TASKS.replace("@taskbridge.task(", "@taskbridge.task(priority=5, ")
+    _, findings = check(tmp_path, f"huey+sqlite:///{tmp_path}/queue.db", tasks=tasks.replace("short", "urgent"))
+    code, refused = check(tmp_path, f"celery+amqp://127.0.0.1:{free_port()}", tasks=tasks)
+    assert bad(findings) == []
+    assert code == 1
+    assert any("its backend refuses it" in what for what in bad(refused))
+
+
+def test_a_timeout_above_the_grace_is_found(tmp_path: Path) -> None:
+    url = f"huey+sqlite:///{tmp_path}/queue.db"
+    assert check(tmp_path, url)[0] == 0
+    code, findings = check(tmp_path, url, "--grace", "4")
+    assert code == 1
+    assert any("above the grace of 4 s" in what for what in bad(findings))
+
+
+def test_a_file_that_cannot_be_written_is_found(tmp_path: Path) -> None:
+    _, findings = check(tmp_path, f"huey+sqlite:///{tmp_path}/nowhere/queue.db")
+    assert bad(findings)
+
+
+def test_people_read_severity_consequence_and_remedy(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(TASKS)
+    done = subprocess.run(
+        [sys.executable, "-m", "taskbridge", "check", "-A", "shop", "--grace", "1"],
+        cwd=tmp_path,
+        env={**os.environ, "TASKBRIDGE_URL": f"huey+sqlite:///{tmp_path}/queue.db"},
+        capture_output=True,
+        text=True,
+        timeout=timedelta(seconds=60).total_seconds(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "warning grace of a stop" in done.stdout
+    assert "-> Raise" in done.stdout
