@@ -37,6 +37,7 @@ from taskbridge_celery.crashes import NoCounter, QueueCounter
 from taskbridge_celery.encoding import SERIALIZER
 from taskbridge_celery.parking import Parking
 from taskbridge_celery.publisher import Publisher
+from taskbridge_celery.raw import publish_raw
 from taskbridge_celery.record import CONSUMER_OPTION, CONSUMER_TIMEOUT, native_record, record
 from taskbridge_celery.wire import to_native, to_native_worker
 
@@ -143,6 +144,10 @@ class CeleryBackend(Backend):
 
     def close(self) -> None:
         self._publisher.close()
+
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """Lay a message that was parked on the queue again."""
+        self._publisher.send(1, lambda producer: publish_raw(producer, queue_name, payload))
 
     def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
         """Look at the broker, and at the engine's own settings."""

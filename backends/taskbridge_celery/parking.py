@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kombu.entity import Exchange, Queue
 
-from taskbridge_celery.raw import raw, raw_call
+from taskbridge_celery.raw import CARRIED, raw, raw_call
 from taskbridge_celery.wire import from_native
 
 if TYPE_CHECKING:
@@ -126,6 +126,4 @@ def _why(queue_name: str, reason: str, error: Exception) -> dict[str, str]:
 
 
 def _carried(properties: Any) -> dict[str, Any]:
-    """The properties that say something of the job; an expiry would end the letter early."""
-    known = ("correlation_id", "message_id", "reply_to", "type", "app_id")
-    return {key: value for key in known if isinstance(value := (properties or {}).get(key), str)}
+    return {key: value for key in CARRIED if isinstance(value := (properties or {}).get(key), str)}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from kombu.utils import json as kombu_json
 
 if TYPE_CHECKING:
     from kombu.message import Message
+    from kombu.messaging import Producer
+
+
+CARRIED: Final = ("correlation_id", "message_id", "reply_to", "type", "app_id")
+"""The properties that say something of a job. An expiry would end a kept message early."""
 
 
 def raw(message: Message, /) -> bytes:
@@ -23,6 +28,21 @@ def raw(message: Message, /) -> bytes:
     delivery_info = message.delivery_info or {}
     properties["delivery_info"] = {key: delivery_info.get(key) for key in ("exchange", "routing_key")}
     return _form(bytes(octets), message.content_encoding, message.content_type, message.headers, properties)
+
+
+def publish_raw(producer: Producer, queue_name: str, payload: bytes, /) -> None:
+    """Lay a message on a queue as it was when it was kept."""
+    form = msgspec.json.decode(payload)
+    channel: Any = producer.channel
+    properties = {key: value for key, value in form["properties"].items() if key in CARRIED}
+    message = channel.prepare_message(
+        base64.b64decode(form["body"]),
+        content_type=form["content-type"],
+        content_encoding=form["content-encoding"],
+        headers=form["headers"],
+        properties={**properties, "delivery_mode": 2},
+    )
+    channel.basic_publish(message, exchange="", routing_key=queue_name)
 
 
 def raw_call(request: Any, args: Any, kwargs: Any, /) -> bytes:

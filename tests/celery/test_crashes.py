@@ -14,7 +14,11 @@ from kombu.entity import Queue
 
 import taskbridge
 from taskbridge import services
+from taskbridge.backend import TakesRaw
+from taskbridge.message import Message
+from taskbridge.router import router
 from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge.store.letter import Selection
 from taskbridge_compare.faults.proxy import CuttingProxy
 from tests.celery import application, planted
 from tests.celery.conftest import Ledger, start_worker, until
@@ -217,3 +221,23 @@ def test_a_stop_within_the_grace_ends_what_runs_and_a_kill_after_it_puts_it_back
     with start_worker(tmp_path):
         ledger.wait("long", count=2)
         ledger.wait("long ended")
+
+
+@pytest.mark.parametrize("broker", ["redis", "amqp"], indirect=True)
+def test_an_unknown_task_is_kept_in_the_store_and_runs_when_it_is_known_and_redriven(
+    broker: str, redis_url: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"{broker}?store={redis_url}")
+    router.backend().enqueue([Message("7", "tomorrow", ["text"], {})])
+    store = router.store()
+    assert store is not None
+    with start_worker(tmp_path):
+        until(lambda: list(store.letters(Selection())), what="a dead letter")
+    (letter,) = store.letters(Selection())
+    assert (letter.reason, letter.queue_name) == ("unknown task", "default")
+    backend = router.backend()
+    assert isinstance(backend, TakesRaw)
+    assert letter.payload is not None
+    backend.put_back(letter.queue_name, letter.payload)
+    with start_worker(tmp_path, imports=("tests.celery.tomorrow",)):
+        assert ledger.wait("text")
