@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kombu.entity import Exchange, Queue
 
-from taskbridge_celery.raw import CARRIED, raw, raw_call
+from taskbridge_celery.raw import carried, raw, raw_call
 from taskbridge_celery.wire import from_native
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Parking:
                     content_type=message.content_type,
                     content_encoding=message.content_encoding,
                     headers={**headers, HEADER: _why(queue_name, reason, error)},
-                    properties={**_carried(message.properties), "delivery_mode": 2},
+                    properties={**carried(message.properties), "delivery_mode": 2},
                 ),
                 routing_key=DEAD_QUEUE,
             )
@@ -123,7 +123,3 @@ def _why(queue_name: str, reason: str, error: Exception) -> dict[str, str]:
         "queue": queue_name,
         "at": datetime.now(UTC).isoformat(),
     }
-
-
-def _carried(properties: Any) -> dict[str, Any]:
-    return {key: value for key in CARRIED if isinstance(value := (properties or {}).get(key), str)}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 CARRIED: Final = ("correlation_id", "message_id", "reply_to", "type", "app_id")
-"""The properties that say something of a job. An expiry would end a kept message early."""
+"""Not the expiry, which would end a kept message early."""
 
 
 def raw(message: Message, /) -> bytes:
@@ -24,7 +24,8 @@ def raw(message: Message, /) -> bytes:
     """
     body = message.body
     octets = body if isinstance(body, bytes | bytearray) else str(body).encode("utf-8", "surrogatepass")
-    properties = {**(message.properties or {}), "body_encoding": "base64"}
+    # What the broker adds is left out, so that a message that is kept twice is known to be the same.
+    properties: dict[str, Any] = {**carried(message.properties), "body_encoding": "base64"}
     delivery_info = message.delivery_info or {}
     properties["delivery_info"] = {key: delivery_info.get(key) for key in ("exchange", "routing_key")}
     return _form(bytes(octets), message.content_encoding, message.content_type, message.headers, properties)
@@ -34,15 +35,22 @@ def publish_raw(producer: Producer, queue_name: str, payload: bytes, /) -> None:
     """Lay a message on a queue as it was when it was kept."""
     form = msgspec.json.decode(payload)
     channel: Any = producer.channel
-    properties = {key: value for key, value in form["properties"].items() if key in CARRIED}
+    is_amqp = producer.connection.transport.driver_type == "amqp"
+    exchange = (form["properties"]["delivery_info"]["exchange"] or "") if is_amqp else ""
+    routing_key = (exchange and form["properties"]["delivery_info"]["routing_key"]) or queue_name
     message = channel.prepare_message(
         base64.b64decode(form["body"]),
         content_type=form["content-type"],
         content_encoding=form["content-encoding"],
         headers=form["headers"],
-        properties={**properties, "delivery_mode": 2},
+        properties={**carried(form["properties"]), "delivery_mode": 2},
     )
-    channel.basic_publish(message, exchange="", routing_key=queue_name)
+    channel.basic_publish(message, exchange=exchange, routing_key=routing_key, mandatory=True)
+
+
+def carried(properties: Any, /) -> dict[str, Any]:
+    """The properties that say something of the job."""
+    return {key: value for key in CARRIED if isinstance(value := (properties or {}).get(key), str)}
 
 
 def raw_call(request: Any, args: Any, kwargs: Any, /) -> bytes:

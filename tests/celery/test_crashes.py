@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from kombu.connection import Connection
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 import taskbridge
 from taskbridge import services
-from taskbridge.backend import TakesRaw
 from taskbridge.message import Message
+from taskbridge.redrive import redrive
 from taskbridge.router import router
 from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.store.letter import Selection
@@ -225,9 +225,9 @@ def test_a_stop_within_the_grace_ends_what_runs_and_a_kill_after_it_puts_it_back
 
 @pytest.mark.parametrize("broker", ["redis", "amqp"], indirect=True)
 def test_an_unknown_task_is_kept_in_the_store_and_runs_when_it_is_known_and_redriven(
-    broker: str, redis_url: str, tmp_path: Path, ledger: Ledger
+    broker: str, redis_server: services.Server, tmp_path: Path, ledger: Ledger
 ) -> None:
-    taskbridge.configure(f"{broker}?store={redis_url}")
+    taskbridge.configure(f"{broker}?store={redis_server.fresh_url()}")
     router.backend().enqueue([Message("7", "tomorrow", ["text"], {})])
     store = router.store()
     assert store is not None
@@ -235,9 +235,28 @@ def test_an_unknown_task_is_kept_in_the_store_and_runs_when_it_is_known_and_redr
         until(lambda: list(store.letters(Selection())), what="a dead letter")
     (letter,) = store.letters(Selection())
     assert (letter.reason, letter.queue_name) == ("unknown task", "default")
-    backend = router.backend()
-    assert isinstance(backend, TakesRaw)
-    assert letter.payload is not None
-    backend.put_back(letter.queue_name, letter.payload)
+    redrive(letter.id, store)
     with start_worker(tmp_path, imports=("tests.celery.tomorrow",)):
         assert ledger.wait("text")
+
+
+@pytest.mark.parametrize("broker", ["redis", "amqp"], indirect=True)
+def test_what_could_not_be_read_is_redriven_as_it_came(
+    broker: str, redis_server: services.Server, tmp_path: Path, ledger: Ledger
+) -> None:
+    taskbridge.configure(f"{broker}?store={redis_server.fresh_url()}")
+    store = router.store()
+    assert store is not None
+    with Connection(broker.removeprefix("celery+")) as connection, connection.Producer() as producer:
+        queue = Queue("default", Exchange("default"), routing_key="default")
+        producer.publish(
+            [["text"], {}, {}],
+            exchange=queue.exchange, routing_key="default", headers={"task": "note"}, serializer="json", declare=[queue],
+        )  # fmt: skip
+    for number in (1, 2):
+        with start_worker(tmp_path):
+            until(lambda: list(store.letters(Selection())), what="a dead letter")
+        (letter,) = store.letters(Selection())
+        assert (letter.reason, letter.redrives) == ("undecodable", number - 1)
+        redrive(letter.id, store)
+    assert not ledger.events("text")
