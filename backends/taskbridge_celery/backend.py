@@ -147,7 +147,10 @@ class CeleryBackend(Backend):
 
     def put_back(self, queue_name: str, payload: bytes, /) -> None:
         """Lay a message that was parked on the queue again."""
-        self._publisher.send(1, lambda producer: publish_raw(producer, queue_name, payload))
+        # A delivery says the routing key, which in an application's own settings may differ from the name.
+        queues = self.app.amqp.queues.values()
+        name = next((queue.name for queue in queues if queue.routing_key == queue_name), queue_name)
+        self._publisher.send(1, lambda producer: publish_raw(producer, name, payload))
 
     def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
         """Look at the broker, and at the engine's own settings."""

@@ -26,8 +26,7 @@ def raw(message: Message, /) -> bytes:
     octets = body if isinstance(body, bytes | bytearray) else str(body).encode("utf-8", "surrogatepass")
     # What the broker adds is left out, so that a message that is kept twice is known to be the same.
     properties: dict[str, Any] = {**carried(message.properties), "body_encoding": "base64"}
-    delivery_info = message.delivery_info or {}
-    properties["delivery_info"] = {key: delivery_info.get(key) for key in ("exchange", "routing_key")}
+    properties["delivery_info"] = {"exchange": "", "routing_key": (message.delivery_info or {}).get("routing_key")}
     return _form(bytes(octets), message.content_encoding, message.content_type, message.headers, properties)
 
 
@@ -35,9 +34,6 @@ def publish_raw(producer: Producer, queue_name: str, payload: bytes, /) -> None:
     """Lay a message on a queue as it was when it was kept."""
     form = msgspec.json.decode(payload)
     channel: Any = producer.channel
-    is_amqp = producer.connection.transport.driver_type == "amqp"
-    exchange = (form["properties"]["delivery_info"]["exchange"] or "") if is_amqp else ""
-    routing_key = (exchange and form["properties"]["delivery_info"]["routing_key"]) or queue_name
     message = channel.prepare_message(
         base64.b64decode(form["body"]),
         content_type=form["content-type"],
@@ -45,7 +41,7 @@ def publish_raw(producer: Producer, queue_name: str, payload: bytes, /) -> None:
         headers=form["headers"],
         properties={**carried(form["properties"]), "delivery_mode": 2},
     )
-    channel.basic_publish(message, exchange=exchange, routing_key=routing_key, mandatory=True)
+    channel.basic_publish(message, exchange="", routing_key=queue_name, mandatory=True)
 
 
 def carried(properties: Any, /) -> dict[str, Any]:
@@ -57,8 +53,7 @@ def raw_call(request: Any, args: Any, kwargs: Any, /) -> bytes:
     """The same of a message that Kombu has read."""
     body = kombu_json.dumps((args, kwargs, {})).encode()
     headers = {**(request.headers or {}), "id": request.id, "task": request.task, "retries": request.retries}
-    info = request.delivery_info or {}
-    delivery_info = {key: info.get(key) for key in ("exchange", "routing_key")}
+    delivery_info = {"exchange": "", "routing_key": (request.delivery_info or {}).get("routing_key")}
     properties = {"body_encoding": "base64", "delivery_info": delivery_info}
     return _form(body, "utf-8", "application/json", headers, properties)
 

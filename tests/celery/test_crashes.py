@@ -251,8 +251,12 @@ def test_what_could_not_be_read_is_redriven_as_it_came(
         queue = Queue("default", Exchange("default"), routing_key="default")
         producer.publish(
             [["text"], {}, {}],
-            exchange=queue.exchange, routing_key="default", headers={"task": "note"}, serializer="json", declare=[queue],
-        )  # fmt: skip
+            exchange=queue.exchange,
+            routing_key="default",
+            headers={"task": "note"},
+            serializer="json",
+            declare=[queue],
+        )
     for number in (1, 2):
         with start_worker(tmp_path):
             until(lambda: list(store.letters(Selection())), what="a dead letter")
