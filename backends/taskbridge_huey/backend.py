@@ -31,7 +31,7 @@ from taskbridge_huey.tasks import register
 from taskbridge_huey.wire import to_native, to_stock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskbridge.backend import Run
     from taskbridge.capability import Capabilities
