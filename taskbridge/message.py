@@ -94,10 +94,10 @@ def checked(message: Message, /) -> Message:
     return message
 
 
-Parked = Literal["undecodable", "unknown task"]
-"""Why a native message cannot be given to a task at all."""
+Parked = Literal["undecodable", "unknown task", "crashed out"]
+"""Why a native message cannot be given to a task of ours at all; a job of the engine's own may have crashed out."""
 
-Reason = Literal["exhausted", "crashed out", "at most once", "wrong signature", "not signed"] | Parked
+Reason = Literal["exhausted", "at most once", "wrong signature", "not signed"] | Parked
 """Why no further attempt follows."""
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from huey.exceptions import HueyException
 from huey.registry import Message as HueyMessage
 
-from taskbridge.errors import UndecodableMessage, UnknownTask
+from taskbridge.errors import CrashedOut, UndecodableMessage, UnknownTask
+from taskbridge.settings.url import DEFAULT_CRASH_BUDGET
 from taskbridge_huey.claim import Successor, marked, unmarked
 from taskbridge_huey.wire import from_native
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from huey.api import Huey, Task
 
     from taskbridge.backend import Run
-    from taskbridge.message import Message
+    from taskbridge.message import Message, Parked
     from taskbridge_huey.claim import Claim, Claims
     from taskbridge_huey.lease import Slot
     from taskbridge_huey.worker_storage import WorkerStorage
@@ -36,7 +37,7 @@ class Unrunnable(Exception):
 
     def __init__(
         self,
-        reason: Literal["undecodable", "unknown task"],
+        reason: Parked,
         error: Exception,
         message: Message | None = None,
     ) -> None:
@@ -94,6 +95,11 @@ class Execution:
                     except Unrunnable as unrunnable:
                         claims.move(due, self._park(data, crashes, unrunnable))
                         continue
+                    except claims.unavailable:
+                        raise
+                    except Exception as error:  # noqa: BLE001 - Huey's and the application's listeners', over data of any kind
+                        claims.move(due, self._park(data, crashes, Unrunnable("undecodable", error)))
+                        continue
                 marks = [replace(successor, data=marked(successor.data, crashes)) for successor in successors]
                 claims.move(due, marks)
             if len(found) < BATCH:
@@ -116,6 +122,12 @@ class Execution:
             raise Unrunnable("unknown task", unknown, _readable(native, self._queue_name)) from error
         except Exception as error:
             raise Unrunnable("undecodable", error) from error
+        if crashes > DEFAULT_CRASH_BUDGET and not hasattr(task, "crashes"):
+            error = CrashedOut(
+                f"{native.name} was not run again: its worker died {crashes} times while it ran. It is a task of Huey's "
+                f"own, for which the budget is {DEFAULT_CRASH_BUDGET}."
+            )
+            raise Unrunnable("crashed out", error, _readable(native, self._queue_name))
         return task
 
     def _park(self, data: bytes, crashes: int, unrunnable: Unrunnable) -> list[Successor]:

@@ -38,7 +38,7 @@ class Shop:
         self.url = url
         self.folder = folder
         self.ledger = folder / "ledger"
-        self._environment = {**environment, "SHOP_LEDGER": str(self.ledger)}
+        self.environment = {**environment, "SHOP_LEDGER": str(self.ledger)}
         self._closing = ExitStack()
 
     def configure(self, query: str = "", *, queues: tuple[str, ...] = ("default",)) -> HueyBackend:
@@ -93,7 +93,7 @@ class Shop:
     def _start(self, command: Command) -> Process:
         command = Command(
             argv=command.argv,
-            environment={**command.environment, **self._environment},
+            environment={**command.environment, **self.environment},
             directory=command.directory,
             stop_signal=command.stop_signal,
             label=command.label,
