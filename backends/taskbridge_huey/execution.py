@@ -123,11 +123,11 @@ class Execution:
         except Exception as error:
             raise Unrunnable("undecodable", error) from error
         if crashes > DEFAULT_CRASH_BUDGET and not hasattr(task, "crashes"):
-            error = CrashedOut(
-                f"{native.name} was not run again: its worker died {crashes} times while it ran. It is a task of Huey's "
-                f"own, for which the budget is {DEFAULT_CRASH_BUDGET}."
+            crashed = CrashedOut(
+                f"{native.name} was not run again: its worker died {crashes} times while it ran. It is a task that only "
+                f"Huey knows, for which the budget is {DEFAULT_CRASH_BUDGET}."
             )
-            raise Unrunnable("crashed out", error, _readable(native, self._queue_name))
+            raise Unrunnable("crashed out", crashed, _readable(native, self._queue_name))
         return task
 
     def _park(self, data: bytes, crashes: int, unrunnable: Unrunnable) -> list[Successor]:
