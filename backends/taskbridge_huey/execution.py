@@ -124,8 +124,8 @@ class Execution:
             raise Unrunnable("undecodable", error) from error
         if crashes > DEFAULT_CRASH_BUDGET and not hasattr(task, "crashes"):
             crashed = CrashedOut(
-                f"{native.name} was not run again: its worker died {crashes} times while it ran. It is a task that only "
-                f"Huey knows, for which the budget is {DEFAULT_CRASH_BUDGET}."
+                f"{native.name} was not run again: its worker died {crashes} times while it ran. It is a task "
+                f"that only Huey knows, for which the budget is {DEFAULT_CRASH_BUDGET}."
             )
             raise Unrunnable("crashed out", crashed, _readable(native, self._queue_name))
         return task
