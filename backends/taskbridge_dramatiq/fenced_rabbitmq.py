@@ -36,6 +36,7 @@ REMEMBERED_SECONDS: Final = 30.0
 """How long after its end a job whose acknowledgement was lost with a connection is settled again, and not run."""
 AGAIN_SECONDS: Final = 1.0
 _REMEMBERED = 1000
+_ACCESS_REFUSED = 403
 
 
 class FencedRabbitmqBroker(RabbitmqBroker):
@@ -109,10 +110,12 @@ class FencedRabbitmqBroker(RabbitmqBroker):
             if message.was_redelivered:
                 try:
                     message.crashes += self._crashes.count(message)
-                except exceptions.AMQPError:
+                except exceptions.AMQPError as error:
                     del self.connection
-                    time.sleep(AGAIN_SECONDS)
-                    continue
+                    if getattr(error, "reply_code", None) != _ACCESS_REFUSED:
+                        time.sleep(AGAIN_SECONDS)
+                        continue
+                    logger.warning("Its runs are not counted: this user may not declare taskbridge.begun.*: %s", error)
             with self._lock:
                 message.has_begun = True
                 self._running[message.key] = message
@@ -163,7 +166,7 @@ class FencedRabbitmqBroker(RabbitmqBroker):
         """Publish once, confirmed. A delayed job that is due is published only while it is held."""
         if delay is None:
             retries = message.options.get("retries", 0)
-            for delayed in self._delayed.values():
+            for delayed in tuple(self._delayed.values()):
                 delivery = delayed.pop((message.message_id, retries), None)
                 if delivery is not None and not delivery.is_held:
                     return message
