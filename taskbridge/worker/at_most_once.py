@@ -31,7 +31,7 @@ class AtMostOnce:
         self._open_store = environment.open_store
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
-        if not (attempt.headers.at_most_once or attempt.task.options.delivery == "at_most_once"):
+        if not attempt.is_at_most_once:
             return proceed(attempt)
         try:
             may_start = self._claim(start_name(attempt.message.id, attempt.headers.redrives))

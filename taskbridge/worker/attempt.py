@@ -37,6 +37,11 @@ class Attempt:
     deadline: datetime | None = None
     """Aware; set when the limit begins to run."""
 
+    @property
+    def is_at_most_once(self) -> bool:
+        """Whether the job may be started once only."""
+        return self.headers.at_most_once or self.task.options.delivery == "at_most_once"
+
     def context(self) -> Context:
         """What the task and the hooks may see of it."""
         return Context(

@@ -37,7 +37,7 @@ class Results:
         if store is None:
             return proceed(attempt)
         started = transition.Started(
-            attempt=attempt.number, at=datetime.now(UTC), crashes=attempt.crashes, redrives=attempt.headers.redrives
+            attempt=attempt.number, at=datetime.now(UTC), crashes=_crashes(attempt), redrives=attempt.headers.redrives
         )
         self._write(store, attempt, started)
         outcome = proceed(attempt)
@@ -70,7 +70,7 @@ def new_record(message: Message, environment: Environment, /, *, task: str) -> N
 
 def _transition(attempt: Attempt, outcome: Outcome) -> tuple[Outcome, transition.Transition]:
     now = datetime.now(UTC)
-    crashes, redrives = attempt.crashes, attempt.headers.redrives
+    crashes, redrives = _crashes(attempt), attempt.headers.redrives
     match outcome:
         case Done(value):
             try:
@@ -92,6 +92,11 @@ def _transition(attempt: Attempt, outcome: Outcome) -> tuple[Outcome, transition
             return outcome, failed
         case Expired():
             return outcome, transition.Expired(at=now)
+
+
+def _crashes(attempt: Attempt) -> int:
+    # What starts once has no replacement: whoever was taken for dead may still tell how it ended.
+    return 0 if attempt.is_at_most_once else attempt.crashes
 
 
 def _error(attempt: Attempt, error: BaseException, now: datetime) -> TaskError:

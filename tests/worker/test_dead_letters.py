@@ -160,6 +160,16 @@ def test_a_job_that_has_started_is_not_started_again(runner: Runner, store: Stor
     assert record.detail_status is DetailStatus.SUCCESSFUL
 
 
+def test_what_was_taken_for_dead_may_still_say_how_its_only_start_ended(runner: Runner, store: Store) -> None:
+    sent = message("dead-letters.is-overtaken", at_most_once=True)
+    in_the_body.append(lambda: runner(sent, attempt=1, crashes=1))
+    assert runner(sent, attempt=1) == Done("of the zombie")
+    assert only(store).reason == "at most once"
+    record = store.read(sent.id)
+    assert record is not None
+    assert record.value == "of the zombie"
+
+
 def test_one_call_may_ask_for_at_most_once(runner: Runner) -> None:
     sent = message("dead-letters.divide", 1, at_most_once=True)
     assert runner(sent, attempt=1) == Done(1.0)
