@@ -69,26 +69,15 @@ class Native(Task):
             self.counter.end(request, began)
 
 
-class EarlyNative(Native):
-    """For `delivery="at_most_once"`."""
-
-    abstract = True
-    acks_late = False
-    retry_on_worker_lost = False
-    reject_on_worker_lost = False
-    Request = "taskbridge_celery.request:EarlyRequest"
-
-
 def register(app: Celery, tasks: Mapping[str, BridgedTask[..., Any, Any]], shared: Mapping[str, Any], /) -> None:
     """Make the tasks known to Celery under their wire names, in place of the application's own of the same name.
 
     `shared` holds what every `Native` needs.
     """
     for name, task in tasks.items():
-        base = EarlyNative if task.options.delivery == "at_most_once" else Native
         own = {"name": name, "__doc__": task.function.__doc__, "__module__": task.function.__module__}
         app.tasks.pop(name, None)
-        app.register_task(type(task.function.__name__, (base,), {**own, **shared})())
+        app.register_task(type(task.function.__name__, (Native,), {**own, **shared})())
 
 
 def settle(task: Native, message: Message, outcome: Outcome, /, *, crashed: int) -> Any:

@@ -17,6 +17,7 @@ import taskbridge
 from taskbridge import services
 from taskbridge.message import Message
 from taskbridge.router import router
+from taskbridge.store import Selection
 from tests.celery import application
 from tests.celery.conftest import STOP, Ledger, start_worker, until
 
@@ -150,10 +151,13 @@ def test_a_delay_between_attempts_above_the_ceiling_is_travelled_in_steps(
 @pytest.mark.usefixtures("configured")
 def test_a_job_at_most_once_is_not_run_again_after_a_kill(tmp_path: Path, ledger: Ledger) -> None:
     with start_worker(tmp_path):
-        application.once.enqueue("once")
+        job = application.once.enqueue("once")
         ledger.wait("once")
-        application.noted.enqueue("after")
-        ledger.wait("after")
+        store = router.store()
+        assert store is not None
+        chosen = Selection(ids=(job.id,))
+        until(lambda: any(store.letters(chosen)), what="the dead letter")
+    assert [letter.reason for letter in store.letters(chosen)] == ["at most once"]
     assert len(ledger.events("once")) == 1
 
 
