@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 class Run(Protocol):
     """The core's one entry point in a worker. The adapter calls it for each delivery and settles what it returns."""
 
+    @property
+    def crash_budget(self) -> int:
+        """How often a job whose worker died is run again; for an adapter whose worker must give up without us."""
+        ...
+
     def __call__(self, message: Message, /, *, attempt: int, crashes: int = 0) -> Outcome:
         """Run one attempt; `attempt` counts from 1. Never raises an `Exception`.
 

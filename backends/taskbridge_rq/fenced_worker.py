@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import rq
-from rq.utils import now
+from rq.registry import FailedJobRegistry
+from rq.utils import now, utcformat
 
 from taskbridge_rq.fence import FencedRedis, LeaseLost
 from taskbridge_rq.horse import die_with_parent, ignore_sigterm
 from taskbridge_rq.scripts import CRASHES
+from taskbridge_rq.wire import FAILURE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,6 +77,14 @@ class FencedWorker(rq.Worker):
         text = exc_string.encode(errors="backslashreplace").decode()  # else RQ's process dies of a lone surrogate
         with self._fenced(job, ("HDEL", job.key, CRASHES)):
             super().handle_job_failure(job, queue, started_job_registry, text)
+
+    def give_up(self, job: Job, queue: rq.Queue) -> None:
+        """File a job as failed in the fewest words: its own process, which should have, died of its record."""
+        logger.error("The RQ job %s has failed for good: its process dies even of filing that.", job.id)
+        with self._fenced(job, ("HDEL", job.key, CRASHES)), self.connection.pipeline() as pipeline:
+            pipeline.hset(job.key, mapping={"status": "failed", "ended_at": utcformat(now())})
+            pipeline.zadd(FailedJobRegistry(queue=queue).key, {job.id: time.time() + FAILURE_SECONDS})
+            pipeline.execute()
 
     @contextmanager
     def _fenced(self, job: Job, *also: tuple[Any, ...]) -> Iterator[None]:

@@ -24,6 +24,7 @@ from taskbridge.errors import ConfigurationError
 from taskbridge_rq.fence import LeaseLost
 from taskbridge_rq.fenced_worker import FencedWorker
 from taskbridge_rq.horse import ended
+from taskbridge_rq.job import Job as BridgeJob
 from taskbridge_rq.lease import BETWEEN_SWEEPS, Lease, sweep
 from taskbridge_rq.patience import Patience
 
@@ -185,7 +186,9 @@ class Worker(FencedWorker):
         """In the worker, not in the attempt: the attempt's process died, so the job runs again."""
         if not self.is_horse and self._stopped_job_id != job.id:
             assert self.lease is not None
-            if self.lease.put_back(crashed=True):
+            if isinstance(job, BridgeJob) and job.crashes > job.run.crash_budget:
+                self.give_up(job, queue)
+            elif self.lease.put_back(crashed=True):
                 logger.warning("The RQ job %s is back in its queue, since its process died. %s", job.id, exc_string)
             return
         super().handle_job_failure(job, queue, started_job_registry, exc_string)

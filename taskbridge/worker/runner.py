@@ -75,6 +75,11 @@ class Runner:
             if middleware in wanted:
                 self._chain = partial(_around, middleware(environment).around, self._chain)
 
+    @property
+    def crash_budget(self) -> int:
+        """How often a job whose worker died is run again."""
+        return self._environment.crash_budget
+
     def __call__(self, message: Message, /, *, attempt: int, crashes: int = 0) -> Outcome:
         """Run one attempt; `attempt` counts from 1, `crashes` the earlier executions that killed their worker."""
         task = self._tasks.get(message.task)

@@ -14,11 +14,12 @@ import pytest
 
 from taskbridge.process import Command, Process
 from tests.conformance.backends import ROOT, SERVED
+from tests.hostile.puts import PUTS
 
 if TYPE_CHECKING:
     from taskbridge.services import Server
 
-READY: Final = ("huey+sqlite", "huey+redis", "django+db", "django+db+postgres", "celery+amqp")
+READY: Final = tuple(PUTS)
 COUNT: Final = int(os.environ.get("TASKBRIDGE_TEST_HOSTILE", "100"))
 """`make hostile` takes 500."""
 NEIGHBOURS: Final = COUNT // 10
