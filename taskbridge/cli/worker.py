@@ -82,7 +82,7 @@ _ENDINGS: Final = {
     Ending.GAVE_UP: (exits.FAILED, "stopped, since a program could not be kept running: its last lines say why"),
     Ending.KILLED: (
         exits.KILLED,
-        "stopped; what had not left after the grace of {grace}, or at a second signal, was killed, and its jobs run again",
+        "stopped; what had not left after the grace of {grace}, or at a second signal, was killed; its jobs run again",
     ),
 }
 """Exit code, and what is said last."""
