@@ -17,6 +17,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import (
     DatabaseError,
+    IntegrityError,
     InterfaceError,
     OperationalError,
     ProgrammingError,
@@ -25,23 +26,24 @@ from django.db import (
     transaction,
 )
 
-from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
 from taskbridge.process import Command
 from taskbridge.settings import check_options
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries, worker_environment
+from taskbridge.worker import worker_environment
 from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
 from taskbridge_django_tasks.bulk import insert
 from taskbridge_django_tasks.connection import thread_connection
 from taskbridge_django_tasks.jsonb import through_jsonb, through_text
 from taskbridge_django_tasks.patches import forget_connections_after_fork
+from taskbridge_django_tasks.record import record
 from taskbridge_django_tasks.wire import OPTIONS, to_native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskbridge.backend import Run, WorkerOptions
+    from taskbridge.capability import Capabilities
     from taskbridge.check import Finding
     from taskbridge.message import Message
     from taskbridge.registry import Registry
@@ -54,49 +56,6 @@ BATCH: Final = 2_000
 """Rows that one INSERT holds at most."""
 ANALYZE_FROM: Final = 10_000
 """Jobs in one call from which PostgreSQL is told to look at its table: until it does, each poll sorts them all."""
-
-
-def record(*, has_own_workers: bool) -> Capabilities:
-    """What django-tasks-db does, and what TaskBridge adds."""
-    of_ours = refused("workers=native: only a worker that TaskBridge runs does it. Take workers=native out of the URL.")
-    return Capabilities(
-        at_least_once=(
-            native("each worker renews a lease in a table of ours, and gives back the jobs of dead workers within 12 s")
-            if has_own_workers
-            else refused(
-                "workers=native: a stock worker claims a row before it runs it, and nobody notices its death: the row "
-                "stays RUNNING. Take workers=native out of the URL."
-            )
-        ),
-        at_most_once=(
-            emulated(AtMostOnce, cost="one write to the store before the body")
-            if has_own_workers
-            else native("a row is claimed, and that is committed, before it runs")
-        ),
-        retry=emulated(Retries, cost="the row waits under the same id, as one with a run_after")
-        if has_own_workers
-        else of_ours,
-        timeout=emulated(Deadline, cost="a timer for each attempt with a limit") if has_own_workers else of_ours,
-        prompt_timeout=(
-            native("an attempt is its process's main thread, where a signal interrupts a blocking call")
-            if has_own_workers
-            else of_ours
-        ),
-        expires=emulated(Expiry, cost="a comparison before each attempt") if has_own_workers else of_ours,
-        run_after=native("a column, which each poll compares with the time"),
-        priority=native("a column, larger first"),
-        result=(
-            emulated(Results, cost="three writes a job to a table of ours in the same database")
-            if has_own_workers
-            else refused("workers=native: the value is in the job's row. Read it by django.tasks' own get_result.")
-        ),
-        dead_letters=(
-            emulated(DeadLetters, cost="one write to the store for a job that fails for good")
-            if has_own_workers
-            else of_ours
-        ),
-        context=native("a third member of the JSON that holds the arguments") if has_own_workers else of_ours,
-    )
 
 
 class DatabaseBackend(DjangoBackend):
@@ -134,10 +93,38 @@ class DatabaseBackend(DjangoBackend):
         """Write the rows on Django's own connection, in the caller's transaction if there is one.
 
         Raises `EnqueueError` in the time that DATABASES gives its driver: SQLite waits 5 s for a lock unless told
-        otherwise; PostgreSQL's `connect_timeout` and `options` are yours to set.
+        otherwise; PostgreSQL's `connect_timeout` and `options` are yours to set. Where the connection had ended, as
+        after a restart of the server, it is tried once on a new one.
         """
         rows = [self._row(message) for message in messages]
         using = self._using
+        try:
+            self._insert(rows, using)
+        except EnqueueError as error:
+            # The rows bring their ids along: they cannot be there twice.
+            if not error.maybe_accepted or connections[using].connection is not None:
+                raise
+            self._insert_again(rows, using, error)
+        if self._is_jsonb and len(rows) >= ANALYZE_FROM:
+            transaction.on_commit(lambda: self._analyze(using), using=using, robust=True)
+        from taskbridge_django_tasks.signals import announce, is_heard, task_enqueued
+
+        if is_heard(task_enqueued):
+            for row in rows:
+                announce(task_enqueued, row)
+
+    def _insert_again(self, rows: Sequence[Any], using: str, first: EnqueueError) -> None:
+        try:
+            self._insert(rows, using)
+        except EnqueueError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise first from error
+            with self._enqueuing(using):
+                known = self._rows.objects.using(using).filter(pk__in=[row.pk for row in rows]).count()
+            if known != len(rows):
+                raise first from error
+
+    def _insert(self, rows: Sequence[Any], using: str) -> None:
         with self._enqueuing(using):
             if len(rows) == 1:
                 rows[0].save(force_insert=True, using=using)
@@ -147,13 +134,6 @@ class DatabaseBackend(DjangoBackend):
                         insert(rows[start : start + BATCH], connections[using])
             else:
                 self._rows.objects.using(using).bulk_create(rows, batch_size=BATCH)
-        if self._is_jsonb and len(rows) >= ANALYZE_FROM:
-            transaction.on_commit(lambda: self._analyze(using), using=using, robust=True)
-        from taskbridge_django_tasks.signals import announce, is_heard, task_enqueued
-
-        if is_heard(task_enqueued):
-            for row in rows:
-                announce(task_enqueued, row)
 
     def reopen(self, message: Message, /) -> None:
         """Replace the row of a job that has failed; any other row of this id refuses it."""

@@ -10,14 +10,11 @@ import logging
 import sys
 import time
 from functools import partial
-from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, OperationalError
-from django.utils import timezone
+from django.db import InterfaceError, OperationalError
 from django.utils.crypto import get_random_string
-from django_tasks_db.compat import TaskResultStatus
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
@@ -25,13 +22,17 @@ from taskbridge.errors import CrashedOut, JobExpired, StoreUnavailable, Undecoda
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
 from taskbridge.worker.connections import close_stale_connections
 from taskbridge_django_tasks.recovery import PREFIX, Recovery
-from taskbridge_django_tasks.rows import PAUSES, LostClaim, Unwritten, claimed, give_back, write
-from taskbridge_django_tasks.signals import announce, task_finished, task_started
-from taskbridge_django_tasks.wire import from_native, returns_of, row_bytes
+from taskbridge_django_tasks.rows import PAUSES, LostClaim, claimed, give_back
+from taskbridge_django_tasks.settlement import Settlement
+from taskbridge_django_tasks.signals import announce, task_started
+from taskbridge_django_tasks.unreadable import fail_unreadable
+from taskbridge_django_tasks.wire import from_native, returns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import FrameType
+
+    from django.db.models import QuerySet
 
     from taskbridge.backend import Run
     from taskbridge.message import Outcome
@@ -60,6 +61,7 @@ class Worker(db_worker.Worker):
         self._tasks = tasks
         self._attempt_of = run
         self._crash_budget = crash_budget
+        self._settle = Settlement(run, keep_trying=lambda: self.running)
         self._recovery = Recovery(self.worker_id)
         self._is_in_doubt = False
         """A row may be in our hands that we know nothing of."""
@@ -101,17 +103,22 @@ class Worker(db_worker.Worker):
         if self._is_in_doubt:
             self._recovery.give_back_own()
             self._is_in_doubt = False
-        if self._is_any_due():
+        if self._due().exists():
             if not self._recovery.is_fresh:
                 self._recovery.renew()
-            super().run()
+            try:
+                super().run()
+            except (ValueError, RecursionError):
+                # All that a job raises is settled: this is a row that Python cannot read, before the claim.
+                if not fail_unreadable(self._due(), self._attempt_of):
+                    raise
             self.startup_delay = False
 
-    def _is_any_due(self) -> bool:
+    def _due(self) -> QuerySet[DBTaskResult]:
         rows = DBTaskResult.objects.ready().filter(backend_name=self.backend_name)
         if not self.process_all_queues:
             rows = rows.filter(queue_name__in=self.queue_names)
-        return bool(rows.exclude(queue_name__in=self.excluded_queue_names).exists())
+        return rows.exclude(queue_name__in=self.excluded_queue_names)
 
     def shutdown(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the stock signature
         """Leave after the current job, or at the end of a poll: the stock one may leave between a claim and its run."""
@@ -144,8 +151,10 @@ class Worker(db_worker.Worker):
                 logger.exception("Expired results could not be deleted, which is tried again.")
 
     def _run_claimed(self, row: Any) -> None:
-        if not self._recovery.is_fresh and not claimed(row).exists():
-            raise LostClaim
+        if not self._recovery.is_fresh:
+            self._recovery.renew()
+            if not claimed(row).exists():
+                raise LostClaim
         is_ours = row.task_path in self._tasks or (isinstance(row.args_kwargs, dict) and HEADER in row.args_kwargs)
         try:
             if is_ours:
@@ -161,32 +170,24 @@ class Worker(db_worker.Worker):
         try:
             crashes = returns_of(row.task_result.db_result.args_kwargs).crashed
         except (ImportError, SuspiciousOperation) as error:
-            self._bury(row, error)
+            self._settle.bury(row, error)
             return
         except (KeyError, TypeError, AttributeError) as error:
-            self._park(row, error)
+            self._settle.park(row, error)
             return
         if crashes > self._crash_budget:
             told = f"not run again: {crashes} workers died of it, and crash_budget is {self._crash_budget}"
-            self._fail(row, CrashedOut(told))
+            self._settle.fail(row, CrashedOut(told))
             return
-        row.set_successful = partial(self._succeed_natively, row)
-        row.set_failed = partial(self._fail_natively, row)
+        row.set_successful = partial(self._settle.succeed_natively, row)
+        row.set_failed = partial(self._settle.fail_natively, row, is_interrupted=lambda: self._is_forced)
         super().run_task(row)
-
-    def _succeed_natively(self, row: Any, value: Any) -> None:
-        self._write(row, **_success(value))
-
-    def _fail_natively(self, row: Any, error: BaseException) -> None:
-        if self._is_forced or isinstance(error, LostClaim | Unwritten):
-            raise error
-        self._write(row, **_failure(error))
 
     def _run_ours(self, row: Any) -> None:
         try:
             message = from_native(row)
         except UndecodableMessage as error:
-            self._park(row, error)
+            self._settle.park(row, error)
             return
         returns = returns_of(row.args_kwargs)
         attempt = len(row.worker_ids) - sum(returns)
@@ -197,79 +198,16 @@ class Worker(db_worker.Worker):
             if self._is_forced:
                 raise
             # As the stock worker does: else the row would stay RUNNING for ever.
-            self._fail(row, error)
+            self._settle.fail(row, error)
             return
         match outcome:
             case Done(value):
-                self._succeed(row, value if message.headers is None else None)
+                self._settle.succeed(row, value if message.headers is None else None)
             case Again(delay):
-                self._write(row, status=TaskResultStatus.READY, run_after=timezone.now() + delay)
+                self._settle.again(row, delay)
             case Dead(last):
-                self._fail(row, last)
+                self._settle.fail(row, last)
             case Expired(expires):
-                self._fail(row, JobExpired(f"not started: the job expired at {expires.isoformat()}"))
+                self._settle.fail(row, JobExpired(f"not started: the job expired at {expires.isoformat()}"))
             case _:
                 assert_never(outcome)
-
-    def _succeed(self, row: Any, value: Any) -> None:
-        try:
-            self._write(row, **_success(value))
-        except (TypeError, ValueError, DatabaseError) as error:
-            # A value that is no JSON, of a job that was enqueued natively: the stock worker fails the job too.
-            self._fail(row, error)
-        else:
-            self._tell(row)
-
-    def _fail(self, row: Any, error: BaseException) -> None:
-        self._write(row, **_failure(error))
-        self._tell(row)
-
-    def _bury(self, row: Any, error: Exception) -> None:
-        """Have the runner keep a native job that it does not know, and Django does not either."""
-        try:
-            self._attempt_of(from_native(row), attempt=len(row.worker_ids))
-        except UndecodableMessage:
-            self._park(row, error)
-        else:
-            self._fail(row, error)
-
-    def _park(self, row: Any, error: Exception) -> None:
-        # Kept or not: the failed row holds the payload and the reason, too.
-        self._attempt_of.park(row_bytes(row), queue_name=row.queue_name, reason="undecodable", error=error)
-        self._fail(row, error)
-
-    def _write(self, row: Any, **changes: Any) -> None:
-        if not write(row, keep_trying=lambda: self.running, **changes):
-            raise LostClaim
-
-    def _tell(self, row: Any) -> None:
-        try:
-            announce(task_finished, row)
-        except Exception:
-            logger.exception("A receiver of task_finished failed.")
-
-
-def _success(value: Any) -> dict[str, Any]:
-    return {
-        "status": TaskResultStatus.SUCCESSFUL,
-        "finished_at": timezone.now(),
-        "return_value": value,
-        "exception_class_path": "",
-        "traceback": "",
-    }
-
-
-def _failure(error: BaseException) -> dict[str, Any]:
-    kind = type(error)
-    return {
-        "status": TaskResultStatus.FAILED,
-        "finished_at": timezone.now(),
-        "return_value": None,
-        "exception_class_path": f"{kind.__module__}.{kind.__qualname__}",
-        "traceback": _storable("".join(format_exception(error))),
-    }
-
-
-def _storable(text: str) -> str:
-    # PostgreSQL knows no NUL in a text, and UTF-8 no lone surrogate.
-    return text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()

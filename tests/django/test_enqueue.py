@@ -113,6 +113,27 @@ try:
 except EnqueueError as error:
     print(json.dumps([type(error).__name__, str(error), error.maybe_accepted]))
 """
+ENDED = """
+import psycopg
+def end_session():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        mine = cursor.fetchone()[0]
+    with psycopg.connect(os.environ["TEST_DATABASE"], autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s)", (mine,))
+end_session()
+application.note.enqueue("after the end of the session")
+insert = backend._insert
+def insert_and_lose_the_answer(rows, using):
+    backend._insert = insert
+    insert(rows, using)
+    end_session()
+    with backend._enqueuing(using), connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+backend._insert = insert_and_lose_the_answer
+application.note.enqueue_many([(1,), (2,)])
+print(json.dumps(DBTaskResult.objects.count()))
+"""
 ANALYZED = """
 with connection.cursor() as cursor:
     def counted():
@@ -186,6 +207,10 @@ def test_an_unreachable_database_has_certainly_not_taken_the_job(on_sqlite: Proj
     assert name == "BrokerUnavailable"
     assert "DATABASES['default']" in words
     assert not maybe_accepted
+
+
+def test_a_session_that_had_ended_costs_no_job_and_doubles_none(on_postgres: Project) -> None:
+    assert on_postgres.enqueue(ENDED) == 3
 
 
 def test_postgresql_looks_at_its_table_again_after_very_many_jobs(on_postgres: Project) -> None:

@@ -105,6 +105,28 @@ def test_rows_that_nobody_can_run_fail_and_the_worker_goes_on(project: Project) 
     assert project.written("note") == [{"job": "note", "value": "last"}]
 
 
+UNREADABLE = """
+for path in ("tests.django.application.note", "shop.report"):
+    application.note.enqueue("to be damaged")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE django_tasks_database_dbtaskresult SET args_kwargs = %s, task_path = %s, priority = 9 "
+            "WHERE priority = 0", ['{"args": [1' + 5000 * "0" + '], "kwargs": {}}', path]
+        )
+application.note.enqueue("last")
+"""
+
+
+def test_rows_that_python_cannot_read_fail_and_are_kept_and_the_worker_goes_on(project: Project) -> None:
+    project.enqueue(UNREADABLE)
+    worker = project.worker()
+    project.until(lambda: project.written("note"), worker)
+    states = project.query(f"SELECT status, exception_class_path FROM {TABLE} ORDER BY enqueued_at LIMIT 2")
+    assert states == [("FAILED", "taskbridge.errors.UndecodableMessage")] * 2
+    assert project.query("SELECT reason FROM taskbridge_dead_letters") == [("undecodable",)]  # the same bytes: one
+    assert worker.running
+
+
 def test_a_native_job_whose_error_cannot_be_written_fails_all_the_same(on_postgres: Project) -> None:
     on_postgres.enqueue("import shop; shop.nul.enqueue()")
     (row,) = on_postgres.finish(on_postgres.worker(), jobs=1)
