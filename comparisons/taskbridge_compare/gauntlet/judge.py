@@ -7,16 +7,17 @@ the processes that were frozen.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from taskbridge_compare.gauntlet.executions import breaks, cut_enqueues, deaths, executions, hits
-from taskbridge_compare.gauntlet.explain import Explanation, explain, recoveries
+from taskbridge_compare.gauntlet.explain import explain, recoveries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskbridge_compare.gauntlet.executions import Break, Death, Execution
     from taskbridge_compare.ledger import Event
 
 BAR_SECONDS = 30.0
@@ -93,7 +94,6 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     confirmed = {event.key for event in own if event.kind == "enqueued"}
     refusals = {event.key: event.extra.get("maybe_accepted") for event in own if event.kind == "refused"}
     doubtful = {key for key, maybe in refusals.items() if maybe is not False} - confirmed
-    struck_enqueues = cut_enqueues(own) | doubtful
 
     done = {key for key, all_ in runs.items() if any(run.finished is not None for run in all_)}
     never = (confirmed | (doubtful & runs.keys())) - done
@@ -101,26 +101,8 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     surely_not = refusals.keys() - doubtful - confirmed
     fates["ran although its enqueue said that it cannot"] = sorted(surely_not & runs.keys())
 
-    slots: dict[tuple[int, object], list[float]] = defaultdict(list)
-    for run in itertools.chain.from_iterable(runs.values()):
-        slots[run.slot].append(run.begin)
-    extra: Counter[Explanation] = Counter()
-    unexplained = []
-    for key, all_ in runs.items():
-        for before, after in itertools.pairwise(all_):
-            why = explain(
-                before,
-                after,
-                ends,
-                gaps,
-                begun_in_slot=slots[before.slot],
-                sent_doubtfully=key in struck_enqueues,
-                forgets=asked["broker_forgets"],
-            )
-            extra[why] += 1
-            if why == "unexplained":
-                unexplained.append(key)
-    fates["ran again, and no strike explains it"] = sorted(unexplained)
+    why = _repeats(runs, ends, gaps, sent_doubtfully=cut_enqueues(own) | doubtful, forgets=asked["broker_forgets"])
+    fates["ran again, and no strike explains it"] = sorted(why.pop("unexplained", []))
 
     recovered = [one for all_ in runs.values() for one in recoveries(all_, ends, gaps)]
     recovery = sorted(one.undisturbed for one in recovered)
@@ -146,10 +128,32 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
         unsearched=unsearched,
         ghosts=ghosts,
         unexplained=again,
-        extra=dict(sorted(extra.items())),
+        extra={word: len(keys) for word, keys in sorted({**why, "unexplained": again}.items()) if keys},
         recovery=tuple(round(seconds, 3) for seconds in recovery),
         waited=tuple(sorted(round(one.waited, 3) for one in recovered)),
     )
+
+
+def _repeats(
+    runs: Mapping[str, Sequence[Execution]],
+    ends: Sequence[Death],
+    gaps: Sequence[Break],
+    *,
+    sent_doubtfully: set[str],
+    forgets: float,
+) -> dict[str, list[str]]:
+    """The key of each execution that follows another of its job, by what explains it."""
+    slots: dict[tuple[int, object], list[float]] = defaultdict(list)
+    for run in itertools.chain.from_iterable(runs.values()):
+        slots[run.slot].append(run.begin)
+    found: dict[str, list[str]] = defaultdict(list)
+    for key, all_ in runs.items():
+        for before, after in itertools.pairwise(all_):
+            doubt = key in sent_doubtfully
+            begun = slots[before.slot]
+            why = explain(before, after, ends, gaps, begun_in_slot=begun, sent_doubtfully=doubt, forgets=forgets)
+            found[why].append(key)
+    return found
 
 
 def _fates(never: set[str], found: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, list[str]]:
