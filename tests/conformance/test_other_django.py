@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.packaging.environments import Environment
 
 FIRST_WITH_DJANGO_6 = (3, 12)
-NAMES = ("django+db", "django+rq", "huey+sqlite", "celery+redis")
+NAMES = ("django+db", "django+rq")
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("other-django")]
 
