@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 POLL_MILLISECONDS: Final[Mapping[str, int]] = {"redis": 40, "amqp": 100}
 """How long an idle worker may sleep. On RabbitMQ a job wakes it, and only delayed jobs wait for it."""
 
+MOST_DELAYED: Final = 65535
+"""Delayed jobs that a worker process holds. What is due soon waits behind those that it cannot hold, due late or not."""
+
 
 class DramatiqBackend(Backend):
     """Dramatiq, configured by a URL or around the application's own broker."""
@@ -150,7 +153,11 @@ class DramatiqBackend(Backend):
 
     def _tuning(self, threads: int) -> dict[str, str]:
         # With priorities a worker takes no more than it can run: what it holds is out of the broker's order.
-        tuned = {"dramatiq_worker_timeout": str(POLL_MILLISECONDS[self.kind]), "dramatiq_restart_delay": "1000"}
+        tuned = {
+            "dramatiq_worker_timeout": str(POLL_MILLISECONDS[self.kind]),
+            "dramatiq_restart_delay": "1000",
+            "dramatiq_delay_queue_prefetch": str(MOST_DELAYED),
+        }
         if self.max_priority:
             tuned["dramatiq_queue_prefetch"] = str(threads)
         return {key: value for key, value in tuned.items() if key not in os.environ}

@@ -104,8 +104,8 @@ def _at_least_once(kind: Kind, heartbeat: int, *, has_own_consumer: bool) -> Sup
 def _run_after(kind: Kind, *, has_own_consumer: bool) -> Support:
     if kind == "amqp" and has_own_consumer:
         return native(
-            "a worker holds the job unacknowledged until it is due, at most a thousand for each of its threads, and "
-            "takes it anew every 10 minutes, before RabbitMQ's consumer_timeout"
+            "a worker process holds the job unacknowledged until it is due, at most 65,535 of them, and takes it anew "
+            "every 10 minutes, before RabbitMQ's consumer_timeout"
         )
     if kind == "amqp":
         return native(
@@ -114,9 +114,7 @@ def _run_after(kind: Kind, *, has_own_consumer: bool) -> Support:
             ceiling=CONSUMER_CEILING,
         )
     if has_own_consumer:
-        return native(
-            "a worker holds the job under its lease until it is due, at most a thousand for each of its threads"
-        )
+        return native("a worker process holds the job under its lease until it is due, at most 65,535 of them")
     return native(
         "a worker holds the job in memory until it is due, and after a lost connection does not run it until that "
         "worker is restarted. Enqueue it later, or name the server in the URL, which has this mended",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taskbridge.dramatiq")
 
-_FETCH_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 1000
 
 
 class LeasedMessage(MessageProxy):
@@ -122,7 +122,7 @@ class LeasedConsumer(Consumer):
             self._broker.client,
             (keys.list, keys.messages, keys.acks(self._lease_id), keys.leases, keys.crashes),
             self._lease_id,
-            min(room, _FETCH_AT_ONCE),
+            min(room, _AT_ONCE),
         )
         if reply:
             redis_ids, messages, counts = reply
@@ -161,8 +161,10 @@ class LeasedConsumer(Consumer):
             self._return(self._lease_id, redis_ids)
 
     def _return(self, lease_id: str, redis_ids: Iterable[str | bytes]) -> None:
-        keys = self._keys
-        RETURN(self._broker.client, (keys.acks(lease_id), keys.list, keys.messages), *redis_ids)
+        keys, ordered = self._keys, list(redis_ids)
+        for end in range(len(ordered), 0, -_AT_ONCE):
+            batch = ordered[max(0, end - _AT_ONCE) : end]
+            RETURN(self._broker.client, (keys.acks(lease_id), keys.list, keys.messages), *batch)
 
     def _decode(self, redis_id: bytes, data: bytes) -> DramatiqMessage[Any] | None:
         """The message, unless no task can be given it: then it is parked."""

@@ -217,3 +217,13 @@ def test_a_retry_that_is_due_while_rabbitmq_is_down_is_not_lost(
             assert [event["attempt"] for event in ledger.wait("told", count=2, seconds=30)] == [1, 2]
             assert worker.stop(grace=timedelta(seconds=15)) == 0
         assert len(ledger.events("told")) == 2
+
+
+def test_a_job_that_is_due_soon_does_not_wait_behind_thousands_that_are_due_late(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    application.note_text.using(run_after=timedelta(days=2)).enqueue_many([("late",)] * 2500)
+    application.note_text.using(run_after=timedelta(seconds=1)).enqueue("soon")
+    with start_worker(tmp_path, concurrency=1) as worker:
+        ledger.wait("soon")
+        worker.kill_tree()

@@ -134,3 +134,13 @@ def test_what_still_runs_when_the_grace_is_over_goes_back_at_once(
     assert client.llen(NOW) == 2
     assert not client.keys("dramatiq:__acks__*")
     assert not client.hgetall("dramatiq:__taskbridge__.crashes.default")
+
+
+def test_a_job_that_is_due_soon_does_not_wait_behind_thousands_that_are_due_late(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    application.note_text.using(run_after=timedelta(days=2)).enqueue_many([("late",)] * 2500)
+    application.note_text.using(run_after=timedelta(seconds=1)).enqueue("soon")
+    with start_worker(tmp_path, concurrency=1) as worker:
+        ledger.wait("soon")
+        worker.kill_tree()
