@@ -42,7 +42,7 @@ POLL_MILLISECONDS: Final[Mapping[str, int]] = {"redis": 40, "amqp": 100}
 """How long an idle worker may sleep. On RabbitMQ a job wakes it, and only delayed jobs wait for it."""
 
 MOST_DELAYED: Final = 65535
-"""Delayed jobs that a worker process holds. What is due soon waits behind those that it cannot hold, due late or not."""
+"""Delayed jobs that a worker process holds. What is due soon waits behind those that it cannot hold, however late."""
 
 
 class DramatiqBackend(Backend):
