@@ -39,7 +39,7 @@ def main(booted: Booted) -> None:
     tasks, run = backend.tasks, backend.run
 
     def sweep() -> None:
-        store = router.store(booted.alias) if any(task.options.result for task in tasks.values()) else None
+        store = router.store(booted.alias)
         if isinstance(store, SQLStore):
             store.sweep()
 

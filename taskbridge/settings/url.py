@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CORE_OPTIONS = {
-    "store": "URL of the store for results, where the broker's own server shall not hold them",
+    "store": "URL of the store of results and dead letters, where the broker's own server shall not hold them",
     "strict": "yes: refuse what TaskBridge would have to emulate",
     "workers": "native: the workers are not run by TaskBridge",
     "result_ttl": "seconds that a result is kept after its job has ended; a day by default",

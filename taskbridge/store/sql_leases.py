@@ -50,6 +50,7 @@ class SQLLeaseStore(SQLTables):
     def acquire(self, name: str, /, *, holder: str, span: timedelta) -> Lease | None:
         self._prepare()
         found = self._fetch(self._acquire, (name, holder, span // _MICROSECOND))
+        self._sweep_if_due()
         if not found:
             return None
         token, until = found[0]

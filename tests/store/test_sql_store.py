@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -204,6 +205,28 @@ def test_expired_records_are_swept_beside_the_writes_when_it_is_time(
     monkeypatch.setattr(sql_tables, "SWEEP_EVERY", timedelta(0))
     store.record(job, Succeeded(attempt=1, at=NOW, value=1))
     assert count(database) == 1
+
+
+def test_leases_and_counters_that_ended_a_day_ago_are_swept_and_tokens_rise_on(database: OwnDatabase) -> None:
+    store = SQLStore(database)
+    before = store.acquire("old", holder="a", span=timedelta(minutes=1))
+    assert before is not None
+    begun = time.monotonic()
+    while time.monotonic() < begun + 0.01:
+        time.sleep(0.005)
+    assert store.acquire("ended", holder="a", span=timedelta(0)) is not None
+    assert store.count("old", span=timedelta(minutes=1)) == 1
+
+    def age(cursor: Cursor) -> None:
+        for table in ("taskbridge_leases", "taskbridge_counters"):
+            cursor.execute(f"UPDATE {table} SET until = until - 2 * 86400000000 WHERE name = 'old'")
+
+    database.run(age)
+    assert store.sweep() == 2
+    after = store.acquire("old", holder="b", span=timedelta(minutes=1))
+    assert after is not None
+    assert after.token > before.token
+    assert store.count("old", span=timedelta(minutes=1)) == 1
 
 
 def test_a_connection_that_the_server_dropped_is_opened_anew(postgres_url: str, job: NewRecord) -> None:
