@@ -97,7 +97,7 @@ class CeleryBackend(Backend):
         self._max_priority = self.app.conf.task_queue_max_priority or 0
         self._has_native_workers = url is not None and url.has_native_workers
         names_store = store is not None or (url is not None and url.store is not None)
-        self._has_store = self._is_redis or names_store
+        self._has_store = names_store or self._broker_is_store()
         self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
@@ -166,7 +166,12 @@ class CeleryBackend(Backend):
         """The result store in the same Redis; RabbitMQ holds none."""
         if self._store_url is not None:
             return open_store(self._store_url)
-        return open_store(self.app.conf.broker_url) if self._is_redis else None
+        return open_store(self.app.conf.broker_url) if self._broker_is_store() else None
+
+    def _broker_is_store(self) -> bool:
+        """Behind Sentinel the broker's URL names no Redis server: a store has to be named."""
+        url = self.app.conf.broker_url
+        return self._is_redis and isinstance(url, str) and url.startswith(("redis://", "rediss://"))
 
     def _serve_redis(self, run: Run, tasks: Iterable[str]) -> None:
         from taskbridge_celery.redis_transport.transport import install

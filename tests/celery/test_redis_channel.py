@@ -20,6 +20,8 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.transport import redis as kombu_redis
 
+import taskbridge
+from taskbridge.router import router
 from taskbridge_celery.redis_transport import contract, recovery
 from taskbridge_celery.redis_transport.layout import MARK
 from taskbridge_celery.redis_transport.transport import LeasedConnection
@@ -455,3 +457,26 @@ def test_a_kombu_that_lacks_something_is_noticed(monkeypatch: pytest.MonkeyPatch
         "_brpop_start in MultiChannelPoller._register_BRPOP",
         "_in_poll in MultiChannelPoller._register_BRPOP",
     ]
+
+
+def test_an_element_that_was_buried_goes_back_as_it_was(redis_url: str) -> None:
+    taskbridge.configure(f"celery+{redis_url}")
+    backend: Any = router.backend()
+    for element in (b"{", b'{"a": 1}', b"\xff"):
+        backend.put_back("default", element)
+    assert client_of(redis_url).lrange("default", 0, -1) == [b"\xff", b'{"a": 1}', b"{"]
+
+
+def test_a_drain_costs_two_commands_a_job(redis_url: str, consume: Callable[..., Consumer]) -> None:
+    client = client_of(redis_url)
+    with Connection(redis_url) as connection, connection.Producer() as producer:
+        for number in range(200):
+            producer.publish(number, routing_key="default", serializer="json")
+    before = client.info("commandstats").get("cmdstat_evalsha", {"calls": 0})["calls"]
+    started = time.monotonic()
+    consumer = consume(redis_url, prefetch=1)
+    for number in range(200):
+        consumer.receive(number + 1)[number].ack()
+    others = (time.monotonic() - started + 1) * (1 / LEASE * 4) * 2
+    calls = client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
+    assert calls < 200 * 2 + others + 5, "stock: BRPOP, and two transactions of four commands"

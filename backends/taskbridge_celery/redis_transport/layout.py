@@ -47,6 +47,10 @@ class Keys:
     def list_at(self, queue: str, step: int, /) -> str:
         return f"{self.prefix}{queue}{self.separator}{step}" if step else f"{self.prefix}{queue}"
 
+    def queue_of(self, key: str, /) -> str:
+        """The queue of a list, or of itself."""
+        return key.removeprefix(self.prefix).partition(self.separator)[0]
+
     def list_for(self, queue: str, payload: dict[str, Any], /) -> str:
         """The list on which this message belongs."""
         try:

@@ -76,8 +76,8 @@ def bury(leases: Leases, /) -> None:
     if not park or not leases.client.exists(leases.keys.spoiled):
         return
     for tag, value in leases.client.hscan_iter(leases.keys.spoiled, count=100):
-        queue, _, raw = value.partition(b"\n")
-        name = queue.decode("utf-8", "replace")
+        place, _, raw = value.partition(b"\n")
+        name = leases.keys.queue_of(place.decode("utf-8", "replace"))
         error = UndecodableMessage(f"No Celery message can be read from {len(raw)} bytes on {name!r}.")
         if not park[0](raw, queue_name=name, reason="undecodable", error=error):
             return
