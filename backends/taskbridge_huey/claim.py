@@ -72,8 +72,11 @@ class Claims(Protocol):
     def prepare(self) -> None:
         """Make what the storage needs to hold claims."""
 
-    def claim(self, worker: str, settled: Claim | None, /) -> Claim | None:
-        """Take the next element, settling an earlier claim on the way."""
+    def claim(self, worker: str, settled: Claim | None, forgotten: Sequence[str] = (), /) -> Claim | None:
+        """Take the next element; on the way settle an earlier claim, and delete what is stored under these keys."""
+
+    def forget(self, keys: Sequence[str], /) -> None:
+        """Delete what is stored under these keys of Huey's, such as the revocation of a job that has run."""
 
     def settle(self, worker: str, claim: Claim, successors: Sequence[Successor], /) -> bool:
         """Remove a claim and add what follows from it, both or neither; False if it was no longer the worker's."""

@@ -37,7 +37,7 @@ def claim_instead_of_deleting(huey: Huey, queue_name: str, run: Run, /) -> None:
         return
     if isinstance(huey.storage, SqliteStorage):
         forget_connection_after_fork(huey.storage)
-    storage = WorkerStorage(huey.storage, claims.unavailable)
+    storage = WorkerStorage(huey.storage)
     huey.storage = storage
     huey.create_consumer = partial(ClaimingConsumer, huey, claims, Execution(huey, storage, queue_name, run))
 

@@ -60,13 +60,13 @@ class Execution:
     def run(self, claim: Claim, slot: Slot, stop_flag: Any, /) -> None:
         """Run one claim to its end. Never raises an `Exception`."""
         guard = _Guard(self._storage)
-        with self._storage.collecting(claim.crashes) as successors:
+        with self._storage.collecting(claim.crashes) as collected:
             try:
                 task = self._read(claim.data, claim.crashes)
                 guard.stand_before(task)
                 self._huey.execute(task)
             except Unrunnable as unrunnable:
-                successors[:] = self._park(claim.data, claim.crashes, unrunnable)
+                collected.successors = self._park(claim.data, claim.crashes, unrunnable)
             except slot.claims.unavailable as error:
                 logger.error("The storage does not answer, so that a job runs again: %s", error)  # noqa: TRY400 - a trace of the library's
                 slot.give_back(claim, has_crashed=False)
@@ -75,12 +75,12 @@ class Execution:
                 if guard.has_begun:
                     logger.exception("Huey could not finish a job after it had run.")
                 else:
-                    successors[:] = self._park(claim.data, claim.crashes, Unrunnable("undecodable", error))
+                    collected.successors = self._park(claim.data, claim.crashes, Unrunnable("undecodable", error))
         if guard.was_interrupted:
             # At a stop it goes back as it was. Else the task did that to its worker itself, which is a crash.
             slot.give_back(claim, has_crashed=not stop_flag.wait(0.5))
         else:
-            slot.settle(claim, successors)
+            slot.settle(claim, collected.successors, collected.forgotten)
 
     def move_due(self, claims: Claims, now: Any = None) -> None:
         """Move what is due from the schedule to the queue, each in one step."""
@@ -89,7 +89,7 @@ class Execution:
             found = claims.due(now, BATCH)
             for due in found:
                 data, crashes = unmarked(due.element)
-                with self._storage.collecting() as successors:
+                with self._storage.collecting() as collected:
                     try:
                         self._huey.enqueue(self._read(data, crashes))
                     except Unrunnable as unrunnable:
@@ -100,7 +100,7 @@ class Execution:
                     except Exception as error:  # noqa: BLE001 - Huey's and the application's listeners', over data of any kind
                         claims.move(due, self._park(data, crashes, Unrunnable("undecodable", error)))
                         continue
-                marks = [replace(successor, data=marked(successor.data, crashes)) for successor in successors]
+                marks = [replace(successor, data=marked(successor.data, crashes)) for successor in collected.successors]
                 claims.move(due, marks)
             if len(found) < BATCH:
                 return

@@ -81,6 +81,7 @@ class Slot:
         self._lock = threading.Lock()
         self._current: Claim | None = None
         self._done: Claim | None = None
+        self._forgotten: tuple[str, ...] = ()
         self._unsettled: tuple[Claim, Sequence[Successor]] | None = None
         self._unwanted: tuple[Claim, bool] | None = None
         self._strangers: set[str] = set()
@@ -91,8 +92,9 @@ class Slot:
         if time.monotonic() - self._lease.renewed_at > STALE_SECONDS:
             self._lease.renew()
         began = time.monotonic()
-        claim = self.claims.claim(self.worker, self._done)
+        claim = self.claims.claim(self.worker, self._done, self._forgotten)
         self._done = None
+        self._forgotten = ()
         if claim is None:
             return None
         with self._lock:
@@ -101,8 +103,12 @@ class Slot:
             return None
         return claim
 
-    def settle(self, claim: Claim, successors: Sequence[Successor], /) -> None:
-        """The claim is done with. Without successors it is removed with the next claim, in the same step."""
+    def settle(self, claim: Claim, successors: Sequence[Successor], forgotten: Sequence[str] = (), /) -> None:
+        """The claim is done with. Without successors it is removed with the next claim, in the same step.
+
+        What is stored under the `forgotten` keys is deleted with the next claim too.
+        """
+        self._forgotten += tuple(forgotten)
         with self._lock:
             if successors:
                 self._unsettled = (claim, tuple(successors))
@@ -164,6 +170,9 @@ class Slot:
         if self._done is not None:
             self.claims.settle(self.worker, self._done, ())
             self._done = None
+        if self._forgotten:
+            self.claims.forget(self._forgotten)
+            self._forgotten = ()
         self.claims.give_back(self.worker, has_crashed=False)
 
     def _try(self, action: Callable[[], None]) -> None:

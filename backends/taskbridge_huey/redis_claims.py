@@ -15,6 +15,7 @@ from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from taskbridge.brokers.redis import Sender
 from taskbridge_huey.claim import (
     CRASH_MARK,
     LEASE_SECONDS,
@@ -53,20 +54,25 @@ class RedisClaims:
         self._leases = f"huey.leases.{storage.name}"
         # Scripts and blocking moves must not be repeated behind our back, as a pool of the application's might.
         self._redis = Redis(connection_pool=_without_repeats(storage.pool))
+        self._sender = Sender(self._redis.connection_pool)
         self._script = {name: self._redis.register_script(text) for name, text in self.scripts.items()}
         self._is_full = False
 
     def prepare(self) -> None: ...
 
-    def claim(self, worker: str, settled: Claim | None, /) -> Claim | None:
+    def claim(self, worker: str, settled: Claim | None, forgotten: Sequence[str] = (), /) -> Claim | None:
         claimed = self._claimed + worker
         if self._is_full:
-            return self._claim_in_full_server(claimed, settled)
-        with self._redis.pipeline(transaction=False) as pipe:
-            if settled is not None:
-                pipe.lrem(claimed, 1, settled.element)  # type: ignore[arg-type]  # redis-py says str, and means bytes as well
-            pipe.blmove(self._storage.queue_key, claimed, WAIT_SECONDS, "RIGHT", "LEFT")
-            replies = pipe.execute(raise_on_error=False)
+            # A server without memory refuses BLMOVE, though it frees what it takes: nobody could work the queue off.
+            time.sleep(0.02)
+            claim = self._take(claimed, settled, forgotten)
+            self._is_full = claim is not None
+            return claim
+        commands = self._deletions(forgotten)
+        if settled is not None:
+            commands.append(("LREM", claimed, 1, settled.element))
+        commands.append(("BLMOVE", self._storage.queue_key, claimed, "RIGHT", "LEFT", WAIT_SECONDS))
+        replies = self._sender.send_many(commands)
         for reply in replies:
             if isinstance(reply, exceptions.OutOfMemoryError):
                 self._is_full = True
@@ -75,12 +81,26 @@ class RedisClaims:
                 raise reply
         return self._claim(replies[-1])
 
-    def _claim_in_full_server(self, claimed: str, settled: Claim | None) -> Claim | None:
-        # A server without memory refuses BLMOVE, though it frees what it takes: nobody could work the queue off.
-        time.sleep(0.02)
-        element = self._run("take", [claimed, self._storage.queue_key], settled.element if settled else b"")
-        self._is_full = element is not None
-        return self._claim(element)
+    def forget(self, keys: Sequence[str], /) -> None:
+        for command in self._deletions(keys):
+            self._sender.send(*command)
+
+    def _take(self, claimed: str, settled: Claim | None, forgotten: Sequence[str]) -> Claim | None:
+        element = settled.element if settled else b""
+        arguments = (2, claimed, self._storage.queue_key, element)
+        replies = self._sender.send_many(
+            [*self._deletions(forgotten), ("EVALSHA", self._script["take"].sha, *arguments)]
+        )
+        if isinstance(replies[-1], exceptions.NoScriptError):
+            replies = [self._sender.send("EVAL", self.scripts["take"], *arguments)]
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return self._claim(replies[-1])
+
+    def _deletions(self, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+        found = self._storage.result_key
+        return [("DEL", found(key)) if callable(found) else ("HDEL", found, key) for key in keys]
 
     def _claim(self, element: bytes | None) -> Claim | None:
         if element is None:
@@ -146,9 +166,8 @@ class PriorityRedisClaims(RedisClaims):
     scripts = SORTED_SET
     prefix_length = _PREFIX.size
 
-    def claim(self, worker: str, settled: Claim | None, /) -> Claim | None:
-        keys = [self._claimed + worker, self._storage.queue_key]
-        return self._claim(self._run("take", keys, settled.element if settled else b""))
+    def claim(self, worker: str, settled: Claim | None, forgotten: Sequence[str] = (), /) -> Claim | None:
+        return self._take(self._claimed + worker, settled, forgotten)
 
     def _member(self, data: bytes, place: int) -> bytes:
         return _PREFIX.pack(int(time.time() * 1e6) + place) + data

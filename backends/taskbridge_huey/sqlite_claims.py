@@ -20,6 +20,7 @@ _CLAIMS: Final = (
     "worker text not null, data blob not null, priority real not null, task integer not null)"
 )
 _LEASES: Final = "create table if not exists taskbridge_lease (worker text not null primary key, expires real not null)"
+_FORGET: Final = "delete from kv where queue = ? and key = ?"
 # The clock counts from the machine's start, the same in all its processes: after a restart an old lease lies too far
 # ahead to be one.
 _ABANDONED: Final = (
@@ -43,15 +44,19 @@ class SqliteClaims:
             cursor.execute(_CLAIMS)
             cursor.execute(_LEASES)
 
-    def claim(self, worker: str, settled: Claim | None, /) -> Claim | None:
+    def claim(self, worker: str, settled: Claim | None, forgotten: Sequence[str] = (), /) -> Claim | None:
         name = self._storage.name
-        if settled is None and not self._storage.sql(
-            "select 1 from task where queue = ? limit 1", (name,), results=True
+        if (
+            settled is None
+            and not forgotten
+            and not self._storage.sql("select 1 from task where queue = ? limit 1", (name,), results=True)
         ):
             return None
         with self._storage.db(commit=True) as cursor:
             if settled is not None:
                 _remove(cursor, worker, settled)
+            for key in forgotten:
+                cursor.execute(_FORGET, (name, key))
             cursor.execute(
                 "select id, data, priority from task where queue = ? order by priority desc, id limit 1", (name,)
             )
@@ -68,6 +73,11 @@ class SqliteClaims:
         element = _bytes(element)
         data, crashes = unmarked(element)
         return Claim(element, data, crashes, row)
+
+    def forget(self, keys: Sequence[str], /) -> None:
+        with self._storage.db(commit=True) as cursor:
+            for key in keys:
+                cursor.execute(_FORGET, (self._storage.name, key))
 
     def settle(self, worker: str, claim: Claim, successors: Sequence[Successor], /) -> bool:
         with self._storage.db(commit=True) as cursor:

@@ -14,7 +14,7 @@ from redis.retry import Retry
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from taskbridge.settings import BackendURL
 
@@ -86,6 +86,19 @@ class Sender:
         self._idle.append((connection, is_readable))
         return reply
 
+    def send_many(self, commands: Sequence[Sequence[bytes | str | float]], /) -> list[Any]:
+        """The replies to commands that go together, in one round trip; a refusal stands in its reply's place."""
+        connection, is_readable = self._take()
+        try:
+            connection.send_packed_command(connection.pack_commands(commands))
+            replies = [_reply(connection) for _ in commands]
+        except BaseException:
+            connection.disconnect()
+            self._pool.release(connection)
+            raise
+        self._idle.append((connection, is_readable))
+        return replies
+
     def close(self) -> None:
         """Give the connections back to the pool."""
         while self._idle:
@@ -106,6 +119,13 @@ class Sender:
         poll = select.poll()
         poll.register(connection._sock, select.POLLIN)  # noqa: SLF001 - redis-py's own look costs ten times as much
         return connection, poll.poll
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except exceptions.ResponseError as refusal:
+        return refusal
 
 
 @contextmanager
