@@ -480,3 +480,15 @@ def test_a_drain_costs_two_commands_a_job(redis_url: str, consume: Callable[...,
     others = (time.monotonic() - started + 1) * (1 / LEASE * 4) * 2
     calls = client.info("commandstats")["cmdstat_evalsha"]["calls"] - before
     assert calls < 200 * 2 + others + 5, "stock: BRPOP, and two transactions of four commands"
+
+
+def test_a_message_that_is_held_too_long_is_given_up(redis_url: str, consume: Callable[..., Consumer]) -> None:
+    publish(redis_url, "held")
+    hung = consume(redis_url, taskbridge_longest_lease=1)
+    (message,) = hung.receive()
+    other = consume(redis_url, taskbridge_longest_lease=1)
+    until(lambda: message.delivery_tag not in hung.connection.default_channel.leases.held, what="the end of the lease")
+    (again,) = other.receive()
+    assert again.payload == "held"
+    message.ack()
+    assert client_of(redis_url).hkeys("unacked") == [again.delivery_tag.encode()]

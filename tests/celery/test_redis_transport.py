@@ -189,3 +189,22 @@ def test_a_restart_of_redis_neither_loses_nor_doubles(tmp_path: Path, ledger: Le
             with redis.Redis.from_url(private.url) as client:
                 until(lambda: not client.exists("unacked", "default"), what="the acknowledgements")
     assert len(ledger.events("running")) == 1
+
+
+@pytest.mark.parametrize(("bug", "runs"), [("", 1), ("no check before the body", 2)])
+def test_a_worker_that_stood_still_begins_nothing_that_was_taken_from_it(
+    bug: str, runs: int, start: Callable[..., Process], ledger: Ledger
+) -> None:
+    zombie = start(bug=bug)
+    delayed = application.noted.using(run_after=timedelta(seconds=3 * LEASE)).enqueue("delayed")
+    until(lambda: f"Task note[{delayed.id}] received" in log_of(zombie), what="the delayed job")
+    pause(zombie, signal.SIGSTOP)
+    start()
+    ledger.wait("delayed")
+    pause(zombie, signal.SIGCONT)
+    if runs == 1:
+        until(lambda: "is not begun here" in log_of(zombie), what="the refusal")
+    ledger.wait("delayed", count=runs)
+    application.noted.enqueue("after")
+    ledger.wait("after")
+    assert len(ledger.events("delayed")) == runs
