@@ -16,7 +16,7 @@ pytest.importorskip("django")
 
 PROGRAM = """
 import sys
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 import django
 from django.conf import settings
 
@@ -32,7 +32,8 @@ settings.configure(
 django.setup()
 from django.db import connections, transaction
 
-from taskbridge.store import NewRecord, Retrying, Started, Succeeded, TaskError
+from taskbridge.message import Message
+from taskbridge.store import DeadLetter, NewRecord, Retrying, Selection, Started, Succeeded, TaskError
 from taskbridge.store.database import CallersDatabase
 from taskbridge.store.dialect import POSTGRESQL, SQLITE
 from taskbridge.store.sql import SQLStore
@@ -69,6 +70,23 @@ record = store.read("kept")
 assert record.value == record.task == record.errors[0].message == "50 % ? %s"
 assert record.finished_at == now
 assert store.sweep() == 0
+lease = store.acquire("50 % ? %s", holder="a", span=timedelta(minutes=1))
+assert store.acquire("50 % ? %s", holder="b", span=timedelta(minutes=1)) is None
+assert store.renew([lease], span=timedelta(minutes=1)) == {"50 % ? %s"}
+store.release([lease])
+assert store.acquire("50 % ? %s", holder="b", span=timedelta(minutes=1)).token > lease.token
+assert [store.count("50 % ? %s", span=timedelta(minutes=1)) for _ in range(2)] == [1, 2]
+letter = DeadLetter(
+    id="dead", task="50 % ? %s", queue_name="q", backend="b", reason="exhausted", buried_at=now, error=error,
+    message=Message("dead", "t", ["50 % ? %s"], {}), expires_at=now + timedelta(days=1),
+)
+store.bury(letter)
+store.bury(letter)
+(read,) = store.letters(Selection(ids=("dead",), task="50 % ? %s", since=now))
+assert read.message == letter.message
+store.redriven("dead", number=1, at=now)
+assert list(store.letters(Selection())) == []
+assert store.discard(["dead"]) == 1
 store.forget(["kept"])
 assert store.read("kept") is None
 connections.close_all()

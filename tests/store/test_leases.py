@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from taskbridge.store import open_store
 from tests.store import writers
 from tests.store.processes import WRITERS, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from taskbridge.store import Store
 
+ROOT = Path(__file__).parents[2]
 LONG = timedelta(seconds=60)
 SHORT = timedelta(milliseconds=60)
 
@@ -114,3 +118,24 @@ def test_of_many_processes_one_gets_the_lease(durable_url: str, tmp_path: Path) 
     assert sorted(won) == sorted(f"{number}" for number in range(writers.EACH))
     counts = [int(line) for path in tmp_path.glob("*.counted") for line in path.read_text().splitlines()]
     assert sorted(counts) == list(range(1, WRITERS * writers.EACH + 1))
+
+
+def test_the_lease_of_a_killed_process_runs_out_and_not_before(durable_url: str) -> None:
+    code = f"from tests.store.writers import hold_until_killed as hold; hold({durable_url!r}, 1)"
+    opened = open_store(durable_url)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
+        assert holder.stdout is not None
+        begun, token = 0.0, 0
+        try:
+            for line in holder.stdout:
+                begun, token = begun or time.monotonic(), int(line)
+                assert opened.acquire("held", holder="another", span=LONG) is None
+                if time.monotonic() > begun + 1:
+                    break
+        finally:
+            holder.kill()
+    until(lambda: opened.acquire("held", holder="another", span=LONG) is not None)
+    taken = opened.acquire("held", holder="another", span=LONG)
+    assert taken is not None
+    assert taken.token > token
+    opened.close()

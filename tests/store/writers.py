@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,3 +200,13 @@ def bury_until_killed(url: str, acknowledged: int) -> None:
         index += 1
         store.bury(_letter(f"{os.getpid()}-{index}", f"killed {os.getpid()}"))
         os.write(acknowledged, f"{os.getpid()}-{index}\n".encode())
+
+
+def hold_until_killed(url: str, acknowledged: int) -> None:
+    """Hold a lease of half a second by renewing it, and say its token each time, until somebody kills it."""
+    store = open_store(url)
+    held = store.acquire("held", holder=str(os.getpid()), span=timedelta(seconds=0.5))
+    assert held is not None
+    while store.renew([held], span=timedelta(seconds=0.5)):
+        os.write(acknowledged, f"{held.token}\n".encode())
+        time.sleep(0.05)
