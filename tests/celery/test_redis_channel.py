@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -26,6 +25,7 @@ from taskbridge_celery.redis_transport import contract, recovery
 from taskbridge_celery.redis_transport.layout import MARK
 from taskbridge_celery.redis_transport.transport import LeasedConnection
 from tests.celery.conftest import until
+from tests.celery.programs import fail_over, watched_pair
 from tests.tls import Proxy
 
 if TYPE_CHECKING:
@@ -384,59 +384,16 @@ def test_over_tls(
     assert not client.exists("unacked")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def program(folder: Path, name: str, *arguments: str) -> Iterator[int]:
-    """A `redis-server` of one's own; its port."""
-    port = free_port()
-    configuration = folder / f"{name}.conf"
-    configuration.write_text(f"port {port}\nbind 127.0.0.1\nsave ''\ndir {folder}\n" + "\n".join(arguments))
-    more = ["--sentinel"] if name.startswith("sentinel") else []
-    with subprocess.Popen(["redis-server", str(configuration), *more], stdout=subprocess.DEVNULL) as process:
-        try:
-            client = redis.Redis(port=port)
-
-            def answers() -> bool:
-                try:
-                    return bool(client.ping())
-                except redis.ConnectionError:
-                    return False
-
-            until(answers, what=f"{name}'s answer")
-            yield port
-        finally:
-            process.kill()
-
-
 def test_behind_sentinel_a_consumer_goes_on_with_the_new_master(
-    redis_url: str, tmp_path: Path, consume: Callable[..., Consumer], stack: ExitStack
+    tmp_path: Path, consume: Callable[..., Consumer], stack: ExitStack
 ) -> None:
-    master = stack.enter_context(program(tmp_path, "master"))
-    replica = stack.enter_context(program(tmp_path, "replica", f"replicaof 127.0.0.1 {master}"))
-    sentinel = stack.enter_context(
-        program(
-            tmp_path,
-            "sentinel",
-            f"sentinel monitor shop 127.0.0.1 {master} 1",
-            "sentinel down-after-milliseconds shop 1000",
-            "sentinel failover-timeout shop 5000",
-        )
-    )
+    master, replica, sentinel = stack.enter_context(watched_pair(tmp_path))
     url = f"sentinel://127.0.0.1:{sentinel}/0"
     consumer = consume(url, master_name="shop")
     publish(f"redis://127.0.0.1:{master}/0", "first")
     (first,) = consumer.receive()
     first.ack()
-    watch = redis.Redis(port=sentinel)
-    until(lambda: watch.sentinel_slaves("shop"), what="the replica known")
-    redis.Redis(port=master).shutdown(nosave=True)
-    until(lambda: redis.Redis(port=replica).role()[0] == b"master", seconds=30, what="the new master")
+    fail_over(master, replica)
     publish(f"redis://127.0.0.1:{replica}/0", "second")
     again = consume(url, master_name="shop")
     (second,) = again.receive()

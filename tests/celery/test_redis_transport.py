@@ -20,6 +20,7 @@ from taskbridge.router import router
 from taskbridge.store import DeadLetter, Selection
 from tests.celery import application, planted_leases
 from tests.celery.conftest import Ledger, start_worker, until
+from tests.celery.programs import fail_over, watched_pair
 
 if TYPE_CHECKING:
     from taskbridge.process import Process
@@ -208,3 +209,36 @@ def test_a_worker_that_stood_still_begins_nothing_that_was_taken_from_it(
     application.noted.enqueue("after")
     ledger.wait("after")
     assert len(ledger.events("delayed")) == runs
+
+
+SHOP = """
+from celery import Celery
+
+app = Celery("shop", broker="sentinel://127.0.0.1:{port}/0")
+app.conf.broker_transport_options = {{"master_name": "shop", "socket_connect_timeout": 5}}
+app.conf.broker_connection_retry_on_startup = True
+app.conf.task_default_queue = "default"
+"""
+
+
+def test_a_worker_behind_sentinel_keeps_what_it_runs_while_the_master_changes(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with watched_pair(tmp_path) as (master, replica, sentinel):
+        (tmp_path / "sentinel_shop.py").write_text(SHOP.format(port=sentinel))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        taskbridge.configure("celery+redis://?app=sentinel_shop:app")
+        assert "Name a store" in router.backend().capabilities.result.note
+        with start_worker(tmp_path) as worker:
+            application.hold.enqueue("running", 5)
+            ledger.wait("running")
+            fail_over(master, replica)
+            router.close()
+            until(lambda: log_of(worker).count("Connected to sentinel") == 2, seconds=30, what="the new connection")
+            application.noted.enqueue("after")
+            ledger.wait("running ended")
+            ledger.wait("after")
+            client = redis.Redis(port=replica)
+            until(lambda: not client.exists("unacked"), what="the acknowledgements")
+    assert len(ledger.events("running")) == 1
