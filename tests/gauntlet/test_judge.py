@@ -150,6 +150,9 @@ def test_a_broken_connection_explains_what_the_worker_held_over_it() -> None:
     assert judge(sooner, asked(1, 0)).unexplained == (f"{TOKEN}-1",)
     assert judge(sooner, asked(1, 0, forgets=4.0)).extra == {"forgotten by the broker": 1}
     assert judge(sooner, asked(1, 0, forgets=3.0)).unexplained == (f"{TOKEN}-1",)
+    second = [event("fault", 10.0, fault="broker SIGKILL", number=1), event("healed", 12.0, number=1)]
+    between = history(enqueued(1), gap, ran(1, 8.0, 8.1), second, ran(1, 13.0, 13.1), served())
+    assert judge(between, asked(1, 0, forgets=4.0)).extra == {"forgotten by the broker": 1}, "the last break explains"
 
 
 def test_a_cut_delivery_is_timed_to_its_jobs_beginning_and_excuses_no_other_job() -> None:

@@ -42,13 +42,11 @@ def explain(
         return "cut"
     if any(death.killed and _unacknowledged(before, death, begun_in_slot) for death in earlier):
         return "not acknowledged"
-    if any(_held_across(before, after, gap) for gap in breaks):
-        return "broken connection"
-    if before.finished is not None and any(
-        not gap.key and before.finished < gap.begin < after.begin and gap.begin - before.finished <= forgets
-        for gap in breaks
-    ):
-        return "forgotten by the broker"
+    for gap in sorted((gap for gap in breaks if gap.begin < after.begin), key=lambda gap: -gap.begin):
+        if _held_across(before, after, gap):
+            return "broken connection"
+        if not gap.key and before.finished is not None and 0 < gap.begin - before.finished <= forgets:
+            return "forgotten by the broker"
     if sent_doubtfully:
         return "sent again"
     return "unexplained"
@@ -65,11 +63,7 @@ def _unacknowledged(run: Execution, death: Death, begun_in_slot: Sequence[float]
 def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
     """True if the worker held the job over the break: its acknowledgement was lost, and the broker gave it again."""
     over = before.until if before.until is not None else after.begin
-    return (
-        gap.begin < after.begin
-        and over >= gap.begin - ACK_WINDOW_SECONDS
-        and before.begin <= gap.healed + RECONNECT_SECONDS
-    )
+    return over >= gap.begin - ACK_WINDOW_SECONDS and before.begin <= gap.healed + RECONNECT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
