@@ -81,3 +81,8 @@ def test_an_unknown_fault_or_backend_is_refused_in_words(capsys: pytest.CaptureF
 def test_every_published_judgement_can_be_made_again(path: Path | None) -> None:
     if path is not None:
         assert record.judge_again(path).plain() == record.read_header(path)["judgement"]
+
+
+def test_the_published_page_comes_from_the_files_beside_it() -> None:
+    for page in {path.parent / "README.md" for path in PUBLISHED}:
+        assert page.read_text() == table.page(record.read_header(path) for path in PUBLISHED)

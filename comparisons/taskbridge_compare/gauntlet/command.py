@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _FOUND_RED = 3
 _INTERRUPTED = 130
+# What it takes to repeat a drain; the folders are nobody else's.
+_REPEATED = ("backends", "profiles", "faults", "jobs", "kills", "repeats", "beside", "patience", "settle")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -33,9 +35,10 @@ def main(words: Sequence[str] | None = None) -> int:
         for path in sorted(arguments.out.glob("*.json.gz")):
             record.restate(path)
     if arguments.table or arguments.restate:
-        print(table.markdown(map(record.read_header, sorted(arguments.out.glob("*.json.gz")))))  # noqa: T201 - this is a command
+        _show(arguments.out)
         return 0
-    typed = shlex.join(["python", "-m", "taskbridge_compare.gauntlet", *(sys.argv[1:] if words is None else words)])
+    given = [f"--{name}={value}" for name, value in vars(arguments).items() if name in _REPEATED]
+    typed = shlex.join(["python", "-m", "taskbridge_compare.gauntlet", *given])
     gauntlet = Gauntlet(
         cells=cells,
         folder=arguments.out,
@@ -49,11 +52,18 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("gauntlet: stopped; the same command goes on with what is left", file=sys.stderr)  # noqa: T201 - this is a command
         return _INTERRUPTED
-    headers = [record.read_header(cell.path(arguments.out)) for cell in cells if cell.path(arguments.out).exists()]
-    print(table.markdown(headers))  # noqa: T201 - this is a command
+    _show(arguments.out)
     wanted = [cell for cell in cells if cell.driver.profile != "native"]
     green = all(cell.name in gauntlet.judged and gauntlet.judged[cell.name].colour == "green" for cell in wanted)
     return 0 if green else _FOUND_RED
+
+
+def _show(folder: Path) -> None:
+    """The table of all that lies there, on standard output and as a page beside it."""
+    headers = [record.read_header(path) for path in sorted(folder.glob("*.json.gz"))]
+    if headers:
+        (folder / "README.md").write_text(table.page(headers))
+    print(table.markdown(headers))  # noqa: T201 - this is a command
 
 
 def _cells(arguments: argparse.Namespace) -> list[Cell]:

@@ -25,6 +25,16 @@ COLUMNS = (
     "longest wait",
     "verdict",
 )
+_PAGE = """\
+# What the gauntlet found
+
+<!-- Written by `make gauntlet` from the files beside it. -->
+
+Run {days}, in drains of {sizes}; what had not completed was watched for {patience} s.
+Machine: {machines}. Its load was {load}, so times are upper bounds.
+Each file holds its commit, versions, command and every raw event; `comparisons/README.md` says what the columns mean.
+
+{table}"""
 _NEVER = ("stuck", "unsearched")
 
 
@@ -40,6 +50,27 @@ def markdown(headers: Iterable[Header]) -> str:
     """The lines as a table of Markdown."""
     rows = [COLUMNS, tuple("---" for _ in COLUMNS), *lines(headers)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def page(headers: Iterable[Header]) -> str:
+    """The page beside the results: what was run, where, and its table."""
+    known = list(headers)
+    days = sorted({header["finished"][:10] for header in known})
+    sizes = sorted({(header["size"]["jobs"], header["size"]["strikes"]) for header in known}, reverse=True)
+    machines = sorted({_machine(header["machine"]) for header in known})
+    load = [header["machine"]["load_average"][0] for header in known]
+    return _PAGE.format(
+        days=" to ".join(dict.fromkeys((days[0], days[-1]))) if days else "never",
+        sizes=", ".join(f"{jobs} jobs and {strikes} strikes" for jobs, strikes in sizes),
+        patience=" or ".join(sorted({f"{header['size']['patience']:g}" for header in known})),
+        machines="; ".join(machines),
+        load=f"{min(load):.0f} to {max(load):.0f}" if load else "unknown",
+        table=markdown(known),
+    )
+
+
+def _machine(found: Mapping[str, Any]) -> str:
+    return f"{found['usable_processors']} processors ({found['processor'] or found['architecture']}), {found['system']}"
 
 
 def quantile(ordered: Sequence[float], part: float) -> float:
