@@ -54,6 +54,8 @@ class Delivery(MessageProxy):
         self.was_redelivered = was_redelivered
         self.has_begun = False
         self.crashes = 0
+        self.counted = 0
+        """How often it had begun after a redelivery, this run included, when it began here."""
         retries = message.options.get("retries", 0)
         self.key: Key = (message.message_id, retries if isinstance(retries, int) else 0)
 

@@ -40,6 +40,16 @@ class CrashCounter:
         channel.basic_publish("", name, b"", BasicProperties(delivery_mode=2), mandatory=True)
         return before + 1
 
+    def seen(self, message: Delivery, /) -> int:
+        """How often the job has begun after a redelivery so far. Raises what pika raises."""
+        name = _name(message)
+        channel = self._broker.channel
+        arguments = {"x-expires": COUNTER_MILLISECONDS}
+        count: int = channel.queue_declare(name, durable=True, arguments=arguments).method.message_count
+        if not count:
+            channel.queue_delete(name)
+        return count
+
     def forget(self, message: Delivery, /) -> None:
         """The job has ended here."""
         with self._turn:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.errors import ConnectionClosed
@@ -39,6 +39,17 @@ _REMEMBERED = 1000
 _ACCESS_REFUSED = 403
 
 
+class Settled(NamedTuple):
+    """What became of a job that has ended here."""
+
+    consumer: FencedConsumer
+    is_dead: bool
+    at: float
+    """Seconds, monotonic."""
+    counted: int
+    """As of the delivery."""
+
+
 class FencedRabbitmqBroker(RabbitmqBroker):
     """What a worker settles on a connection that has ended changes nothing: the message is given out again."""
 
@@ -50,7 +61,7 @@ class FencedRabbitmqBroker(RabbitmqBroker):
         self._consumers: dict[str, FencedConsumer] = {}
         self._running: dict[Key, Delivery] = {}
         self._crashes = CrashCounter(self)
-        self._settled: OrderedDict[Key, tuple[FencedConsumer, bool, float]] = OrderedDict()
+        self._settled: OrderedDict[Key, Settled] = OrderedDict()
         self._delayed: dict[str, dict[Key, Delivery]] = {}
         self._watch: DeadLetterWatch | None = None
 
@@ -80,25 +91,52 @@ class FencedRabbitmqBroker(RabbitmqBroker):
     def carries_on(self, delivery: Delivery, /) -> bool:
         """Whether this process runs what is delivered, or has just run it: then the delivery is dealt with.
 
-        After its own restart RabbitMQ may not say that it delivers again. Only a dead letter is redriven under its
-        old id, so that one is not taken for its earlier life.
+        Not if another worker has begun it meanwhile: then this process's run is the one that was replaced. After its
+        own restart RabbitMQ may not say that it delivers again; but only a dead letter is redriven under its old id, so
+        that one is not taken for its earlier life.
         """
+        if not self._is_known(delivery) or self._has_begun_elsewhere(delivery):
+            return False
         with self._lock:
             running = self._running.get(delivery.key)
             if running is not None and not running.is_held:
                 running.consumer, running.tag = delivery.consumer, delivery.tag
                 logger.info("The job %s, which runs here, was delivered again after a cut.", delivery.message_id)
                 return True
-            consumer, is_dead, settled_at = self._settled.pop(delivery.key, (delivery.consumer, False, 0.0))
-            if (
-                consumer.is_open
-                or time.monotonic() - settled_at > REMEMBERED_SECONDS
-                or (is_dead and not delivery.was_redelivered)
-            ):
+            settled = self._settled.get(delivery.key)
+            if settled is None:
                 return False
-            self._settled[delivery.key] = (delivery.consumer, is_dead, settled_at)
-        delivery.consumer.settle(delivery.tag, is_dead=is_dead)
+            self._settled[delivery.key] = settled._replace(consumer=delivery.consumer)
+        delivery.consumer.settle(delivery.tag, is_dead=settled.is_dead)
         return True
+
+    def _is_known(self, delivery: Delivery) -> bool:
+        with self._lock:
+            running = self._running.get(delivery.key)
+            if running is not None:
+                return not running.is_held
+            settled = self._settled.get(delivery.key)
+            if settled is None:
+                return False
+            is_known = (
+                not settled.consumer.is_open
+                and time.monotonic() - settled.at <= REMEMBERED_SECONDS
+                and (delivery.was_redelivered or not settled.is_dead)
+            )
+            if not is_known:
+                del self._settled[delivery.key]
+            return is_known
+
+    def _has_begun_elsewhere(self, delivery: Delivery) -> bool:
+        with self._lock:
+            mine = self._running.get(delivery.key) or self._settled.get(delivery.key)
+        try:
+            return self._crashes.seen(delivery) > (mine.counted if mine is not None else 0)
+        except exceptions.AMQPError as error:
+            del self.connection
+            if getattr(error, "reply_code", None) == _ACCESS_REFUSED:
+                return False
+            raise ConnectionClosed(error) from error  # type: ignore[no-untyped-call]  # it has no annotations
 
     def begin(self, message: MessageProxy, /) -> bool:
         """Whether the worker may run it: RabbitMQ has not given it to another. Counts the runs of redelivered ones."""
@@ -109,7 +147,8 @@ class FencedRabbitmqBroker(RabbitmqBroker):
         while message.is_held:
             if message.was_redelivered:
                 try:
-                    message.crashes += self._crashes.count(message)
+                    message.counted = self._crashes.count(message)
+                    message.crashes += message.counted
                 except exceptions.AMQPError as error:
                     del self.connection
                     if getattr(error, "reply_code", None) != _ACCESS_REFUSED:
@@ -132,7 +171,7 @@ class FencedRabbitmqBroker(RabbitmqBroker):
             if message.has_begun:
                 if self._running.get(message.key) is message:
                     del self._running[message.key]
-                self._settled[message.key] = (consumer, is_dead, time.monotonic())
+                self._settled[message.key] = Settled(consumer, is_dead, time.monotonic(), message.counted)
                 if len(self._settled) > _REMEMBERED:
                     self._settled.popitem(last=False)
         consumer.settle(tag, is_dead=is_dead)

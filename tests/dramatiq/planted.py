@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from taskbridge_dramatiq import amqp_consumer, lease, redis_consumer
+from taskbridge_dramatiq import amqp_broker, amqp_consumer, lease, redis_consumer
 from taskbridge_dramatiq.crash_counter import CrashCounter
 from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
@@ -57,6 +57,11 @@ def forgetful_reconnect() -> None:
 def hasty_renewal() -> None:
     """No fault: what takes ten minutes takes one second."""
     setattr(amqp_consumer, "RENEW_SECONDS", 1)  # noqa: B010 - as above
+
+
+def short_heartbeat() -> None:
+    """No fault either: a silent worker is noticed in seconds."""
+    setattr(amqp_broker, "WORKER_HEARTBEAT_SECONDS", 2)  # noqa: B010 - as above
 
 
 def uncounted() -> None:

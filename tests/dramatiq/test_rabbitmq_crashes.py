@@ -124,3 +124,29 @@ def test_a_delayed_job_that_is_taken_anew_meanwhile_runs_once_and_not_early(
         assert process.stop(grace=timedelta(seconds=15)) == 0
     assert len(ledger.events("delayed")) == 1
     assert count(url, "default.DQ") == 0
+
+
+def test_a_worker_that_was_paused_does_not_settle_what_another_has_begun_meanwhile(
+    url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    with worker(tmp_path, planted="short_heartbeat") as zombie:
+        application.hold_until_told.enqueue("held", str(tmp_path))
+        (first,) = ledger.wait("held")
+        tree = zombie.tree()
+        for member in tree:
+            member.suspend()
+        try:
+            other = worker(tmp_path)
+            _, second = ledger.wait("held", count=2, seconds=30)
+            (tmp_path / str(first["pid"])).touch()
+        finally:
+            for member in tree:
+                member.resume()
+        ledger.wait("held ended")
+        other.kill_tree()
+        # The run that replaced it died with its worker, so that there has to be another.
+        third = ledger.wait("held", count=3)[2]
+        assert third["pid"] == first["pid"] != second["pid"]
+        ledger.wait("held ended", count=2)
+        assert zombie.stop(grace=timedelta(seconds=15)) == 0
+    assert count(url, "default") == 0
