@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import traceback
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import taskbridge_rq.job
 from taskbridge.message import HEADER
 from taskbridge_django_tasks.rq import FAILED, SUCCEEDED
 from taskbridge_django_tasks.rq_signals import announce_finished, announce_started, class_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger("taskbridge.django")
 
@@ -21,6 +25,8 @@ class Job(taskbridge_rq.job.Job):
     """Does at the end of a job what the callbacks of django-tasks-rq do, without calling what a message names."""
 
     known_callbacks = frozenset({SUCCEEDED, FAILED})
+    _news: Callable[[], None] | None = None
+    _error: BaseException | None = None
 
     def perform(self) -> Any:
         """Run one attempt."""
@@ -28,15 +34,21 @@ class Job(taskbridge_rq.job.Job):
         return super().perform()
 
     def execute_success_callback(self, *_: Any) -> None:
-        """RQ's moment for it: the job has succeeded."""
-        self._tell(announce_finished, self)
+        """RQ's moment for it: the job has succeeded, but that is not recorded."""
+        self._news = partial(announce_finished, self)
 
     def execute_failure_callback(self, _penalty: Any, _kind: type[BaseException], error: BaseException, _: Any) -> None:
-        """RQ's moment for it: the job has failed."""
-        if HEADER not in self.meta:
-            self.meta.setdefault(ERRORS, []).append(class_path(error))
+        """RQ's moment for it: the job has failed, but that is not recorded."""
+        self._error = error
+        self._news = partial(announce_finished, self, error, "".join(traceback.format_exception(error)))
+
+    def settled(self) -> None:
+        """Tell what is recorded now."""
+        if self._error is not None and HEADER not in self.meta:
+            self.meta.setdefault(ERRORS, []).append(class_path(self._error))
             self.save_meta()  # type: ignore[no-untyped-call]  # RQ's
-        self._tell(announce_finished, self, error, "".join(traceback.format_exception(error)))
+        if self._news is not None:
+            self._tell(self._news)
 
     def _tell(self, announce: Any, *arguments: Any) -> None:
         try:

@@ -13,6 +13,7 @@ from rq.utils import now, utcformat
 
 from taskbridge_rq.fence import FencedRedis, LeaseLost
 from taskbridge_rq.horse import die_with_parent, ignore_sigterm
+from taskbridge_rq.job import Job as SettledJob
 from taskbridge_rq.scripts import CRASHES
 from taskbridge_rq.wire import FAILURE_SECONDS
 
@@ -91,12 +92,15 @@ class FencedWorker(rq.Worker):
         assert self.lease is not None
         free = self.connection
         # RQ forgets to release the execution where it repeats a transaction, so it is released here.
-        self.connection = FencedRedis(
+        fenced = FencedRedis(
             free, registry=self.lease.registry, entry=self.lease.entry, also=(*self.lease.release(), *also)
         )
+        self.connection = fenced
         try:
             yield
         except LeaseLost as lost:
             logger.warning("Nothing is recorded of an attempt at the RQ job %s: %s.", job.id, lost)
         finally:
             self.connection = free
+        if fenced.is_settled and isinstance(job, SettledJob):
+            job.settled()

@@ -99,6 +99,9 @@ class Job(rq.job.Job):
     def send_webhooks(self, *_args: Any, **_options: Any) -> None:
         """Never: a message does not choose what this worker connects to."""
 
+    def settled(self) -> None:
+        """What follows once the outcome of an attempt is recorded. Nothing does if the job was somebody else's."""
+
     def _limit(self, message: Message) -> float | None:
         if message.headers is not None and message.headers.timeout is not None:
             return message.headers.timeout

@@ -7,7 +7,9 @@ import os
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import taskbridge
 from taskbridge import Context, Retry, task
 
 
@@ -47,3 +49,16 @@ def lasting() -> None:
     write(job="began", pid=os.getpid())
     if first:
         time.sleep(60)
+
+
+def listen() -> None:
+    """Write down what Django's signals tell at the end of a job."""
+    from django_tasks.signals import task_finished
+
+    def receive(*, task_result: Any, **_: Any) -> None:
+        write(job="told", status=task_result.status, name=task_result.task.module_path)
+
+    task_finished.connect(receive, weak=False)
+
+
+taskbridge.on_worker_start(listen)

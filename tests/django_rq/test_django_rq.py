@@ -65,6 +65,15 @@ def test_djangos_signals_tell_of_our_jobs(project: Project) -> None:
     assert project.part("signals") == [["tests.django_rq.tasks.flaky", {}, "READY"]] * 2
 
 
+def test_djangos_signals_tell_once_of_a_job_that_has_ended(project: Project) -> None:
+    worker = project.worker()
+    assert project.part("result") == 2
+    project.until(lambda: project.written("told"), worker)
+    assert project.written("told") == [
+        {"job": "told", "status": "SUCCESSFUL", "name": "tests.django_rq.tasks.flaky"},
+    ]
+
+
 def test_a_hundred_jobs_take_no_new_connection(project: Project) -> None:
     assert project.part("connections") == 0
 
