@@ -89,9 +89,10 @@ class Burial:
 
     def _bury(self, letter: DeadLetter) -> bool:
         try:
-            store = self._open_store()
+            store = self._open_store() if self._ttl else None
             if store is None:
-                logger.error("Dead (%s) and kept by its engine alone: this backend has no store.", letter.reason)
+                why = "this backend has no store" if self._ttl else "dead_ttl is 0"
+                logger.error("Dead (%s) and kept by its engine alone: %s.", letter.reason, why)
                 return False
             store.bury(letter)
         except Exception:

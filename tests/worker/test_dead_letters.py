@@ -148,6 +148,15 @@ def test_without_a_store_a_job_dies_as_its_engine_has_it(opens: Any, caplog: pyt
         assert [record.message.split(":")[-1].strip() for record in caplog.records if record.name == "taskbridge.dead"]
 
 
+def test_who_wants_no_letters_gets_none_and_is_told_to_keep_the_bytes(store: Store) -> None:
+    taskbridge.configure("memory://")
+    environment = Environment(alias="default", registry=registry, open_store=lambda: store, dead_ttl=timedelta(0))
+    runner = Runner(router.backend(), environment)
+    assert isinstance(runner(message("dead-letters.divide", 0), attempt=1), Dead)
+    assert not runner.park(b"x", queue_name="default", reason="undecodable", error=ValueError("no"))
+    assert list(store.letters(Selection(state=None))) == []
+
+
 def test_a_job_that_has_started_is_not_started_again(runner: Runner, store: Store) -> None:
     sent = message("dead-letters.once")
     assert runner(sent, attempt=1) == Done(1)
