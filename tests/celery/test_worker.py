@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from kombu.connection import Connection
 
 import taskbridge
@@ -223,6 +224,9 @@ def test_the_hooks_run_once_in_each_process_that_runs_attempts(
     with start_worker(tmp_path) as worker:
         application.noted.enqueue("ran")
         (ran,) = ledger.wait("ran")
+        # Before the worker has read the result, its child would wait half a minute for that, and it for its child.
+        with redis.Redis.from_url(broker.removeprefix("celery+")) as client:
+            until(lambda: not client.exists("unacked"), what="the acknowledgement")
         worker.send(signal.SIGTERM)
         assert worker.wait(within=STOP) == 0
     for event in ("worker started", "worker stopped"):
