@@ -47,7 +47,9 @@ def record(
         result=(
             emulated(Results, cost="three writes a job to the store")
             if has_store
-            else refused("Neither RabbitMQ nor Sentinel holds results. Name a store, for example ?store=redis://host/0.")
+            else refused(
+                "Neither RabbitMQ nor Sentinel holds results. Name a store, for example ?store=redis://host/0."
+            )
         ),
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")
