@@ -62,6 +62,7 @@ class Worker(FencedWorker):
         self._grace = None if grace is None else float(grace)
         self._give_back_at: float | None = None
         self._is_horse_killed = False
+        self._is_horse_running = False
         self._swept = 0.0
         self._tidied = time.monotonic()
 
@@ -138,6 +139,7 @@ class Worker(FencedWorker):
     def fork_work_horse(self, job: Job, queue: rq.Queue) -> None:
         """Begin the attempt."""
         self._is_horse_killed = False
+        self._is_horse_running = True
         super().fork_work_horse(job, queue)
 
     def kill_horse(self, sig: signal.Signals = signal.SIGKILL) -> None:
@@ -154,14 +156,16 @@ class Worker(FencedWorker):
         Raises:
             HorseMonitorTimeoutException: it runs on; RQ then calls `maintain_heartbeats`.
         """
+        found: tuple[int | None, int | None, struct_rusage | None] | None
         try:
             found = ended(self.horse_pid, within=TICK_SECONDS)
             while found is None and self._is_horse_killed:
                 found = ended(self.horse_pid, within=TICK_SECONDS)
         except ChildProcessError:
-            return None, None, None
+            found = (None, None, None)
         if found is None:
             raise HorseMonitorTimeoutException
+        self._is_horse_running = False
         Patience.is_over = self._stop_requested
         return found
 
@@ -197,7 +201,7 @@ class Worker(FencedWorker):
         """At SIGTERM: end after the running attempt, or give its job back when the grace is nearly over."""
         if self._grace is not None:
             self._give_back_at = time.monotonic() + self._grace - min(3.0, self._grace / 2)
-        Patience.is_over = not self.horse_pid
+        Patience.is_over = not self._is_horse_running  # RQ keeps its pid until Redis has taken some statistics
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's
 
     def set_shutdown_requested_date(self) -> None:
