@@ -17,7 +17,7 @@ N = TypeVar("N", bound=Driver)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BesideNative(Generic[N]):
-    """The same backend, broker and documented bounds as `native`."""
+    """The same backend and broker as `native`."""
 
     native: N
     engine: str
@@ -34,7 +34,8 @@ class BesideNative(Generic[N]):
 
     @property
     def bounds(self) -> Mapping[str, str]:
-        return self.native.bounds
+        """One for every place: whatever a dead worker held, the others of its queue put back."""
+        return {"": "run again within 10 s of its worker's death, as docs/matrix.md says under at_least_once"}
 
     @property
     def distributions(self) -> tuple[str, ...]:
