@@ -11,9 +11,13 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connections
+
+from taskbridge.errors import BrokerUnavailable, EnqueueError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 _held = threading.local()
@@ -25,6 +29,33 @@ def thread_connection(using: str, /) -> BaseDatabaseWrapper:
     if connection.connection is None and threading.current_thread() is not threading.main_thread():
         _held.__dict__.setdefault(using, _Closing(connection))
     return connection
+
+
+@contextlib.contextmanager
+def enqueuing(label: str, using: str, /) -> Iterator[None]:
+    """Turn what the database raises within the block into an `EnqueueError` that names the backend by its label."""
+    connection = thread_connection(using)
+    try:
+        connection.ensure_connection()
+    except (DatabaseError, InterfaceError) as error:
+        raise BrokerUnavailable(
+            f"{label}: no connection to DATABASES[{using!r}]: {error}", maybe_accepted=False
+        ) from error
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        is_lost = isinstance(error, OperationalError | InterfaceError) and connection.vendor != "sqlite"
+        hint = " Run manage.py migrate." if _is_table_missing(error) else ""
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
+        raise EnqueueError(
+            f"{label} did not take the job: {str(error).strip()}.{hint}",
+            maybe_accepted=is_lost and not connection.in_atomic_block,
+        ) from error
+
+
+def _is_table_missing(error: Exception) -> bool:
+    return "no such table" in str(error) or (isinstance(error, ProgrammingError) and "does not exist" in str(error))
 
 
 class _Closing:

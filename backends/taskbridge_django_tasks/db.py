@@ -10,30 +10,26 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.conf import settings
 from django.db import (
-    DatabaseError,
     IntegrityError,
-    InterfaceError,
-    OperationalError,
-    ProgrammingError,
     connections,
     router,
     transaction,
 )
 
-from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
+from taskbridge.errors import ConfigurationError, EnqueueError, UnsupportedFeature
 from taskbridge.process import Command
 from taskbridge.settings import check_options
 from taskbridge.worker import worker_environment
 from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
 from taskbridge_django_tasks.bulk import insert
-from taskbridge_django_tasks.connection import thread_connection
+from taskbridge_django_tasks.connection import enqueuing
 from taskbridge_django_tasks.jsonb import through_jsonb, through_text
 from taskbridge_django_tasks.patches import forget_connections_after_fork
 from taskbridge_django_tasks.record import record
@@ -41,6 +37,7 @@ from taskbridge_django_tasks.wire import OPTIONS, to_native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from taskbridge.backend import Run, WorkerOptions
     from taskbridge.capability import Capabilities
@@ -142,6 +139,14 @@ class DatabaseBackend(DjangoBackend):
             self._rows.objects.using(using).filter(pk=message.id).failed().delete()
             self._row(message).save(force_insert=True, using=using)
 
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """Let the failed row that these bytes were kept of be claimed again."""
+        del queue_name  # the row has it
+        from taskbridge_django_tasks.redrive import ready_again
+
+        with self._enqueuing(self._using):
+            ready_again(payload, label=str(self._url))
+
     def serve(self, registry: Registry, run: Run, /) -> None:
         self.tasks = registry.by_wire_name(self)
         self.run = run
@@ -221,27 +226,5 @@ class DatabaseBackend(DjangoBackend):
             table = self._rows._meta.db_table  # noqa: SLF001 - Django documents it as public, underscore and all
             cursor.execute(f"ANALYZE {connections[using].ops.quote_name(table)}")
 
-    @contextmanager
-    def _enqueuing(self, using: str) -> Iterator[None]:
-        connection = thread_connection(using)
-        try:
-            connection.ensure_connection()
-        except (DatabaseError, InterfaceError) as error:
-            raise BrokerUnavailable(
-                f"{self._url}: no connection to DATABASES[{using!r}]: {error}", maybe_accepted=False
-            ) from error
-        try:
-            yield
-        except (DatabaseError, InterfaceError) as error:
-            is_lost = isinstance(error, OperationalError | InterfaceError) and connection.vendor != "sqlite"
-            hint = " Run manage.py migrate." if _is_table_missing(error) else ""
-            if not connection.in_atomic_block:
-                connection.close_if_unusable_or_obsolete()
-            raise EnqueueError(
-                f"{self._url} did not take the job: {str(error).strip()}.{hint}",
-                maybe_accepted=is_lost and not connection.in_atomic_block,
-            ) from error
-
-
-def _is_table_missing(error: Exception) -> bool:
-    return "no such table" in str(error) or (isinstance(error, ProgrammingError) and "does not exist" in str(error))
+    def _enqueuing(self, using: str) -> AbstractContextManager[None]:
+        return enqueuing(str(self._url), using)

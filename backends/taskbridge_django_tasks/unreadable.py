@@ -29,7 +29,8 @@ def fail_unreadable(due: QuerySet[DBTaskResult], run: Run, /) -> bool:
         error = _fault(content) or _fault(workers)
         if error is not None:
             unreadable = UndecodableMessage(f"The row {key} cannot be read: {error}")
-            run.park(content.encode(), queue_name=queue_name, reason="undecodable", error=unreadable)
+            payload = json.dumps({"id": str(key), "args_kwargs as text": content}).encode()
+            run.park(payload, queue_name=queue_name, reason="undecodable", error=unreadable)
             DBTaskResult.objects.filter(pk=key, status=TaskResultStatus.READY).update(**failure(unreadable))
             return True
     return False

@@ -117,13 +117,28 @@ application.note.enqueue("last")
 """
 
 
+def test_an_undecodable_row_that_was_mended_is_driven_again(project: Project) -> None:
+    project.enqueue(
+        "application.note.enqueue('mended'); DBTaskResult.objects.update(args_kwargs={'args': 'text', 'kwargs': {}})"
+    )
+    worker = project.worker()
+    project.finish(worker, jobs=1)
+    ((letter,),) = project.query("SELECT id FROM taskbridge_dead_letters")
+    project.enqueue(
+        f"DBTaskResult.objects.update(args_kwargs={{'args': ['mended'], 'kwargs': {{}}}})\n"
+        f"from taskbridge.redrive import redrive\n"
+        f"redrive({letter!r}, router.store())"
+    )
+    project.until(lambda: project.written("note"), worker)
+
+
 def test_rows_that_python_cannot_read_fail_and_are_kept_and_the_worker_goes_on(project: Project) -> None:
     project.enqueue(UNREADABLE)
     worker = project.worker()
     project.until(lambda: project.written("note"), worker)
     states = project.query(f"SELECT status, exception_class_path FROM {TABLE} ORDER BY enqueued_at LIMIT 2")
     assert states == [("FAILED", "taskbridge.errors.UndecodableMessage")] * 2
-    assert project.query("SELECT reason FROM taskbridge_dead_letters") == [("undecodable",)]  # the same bytes: one
+    assert project.query("SELECT reason FROM taskbridge_dead_letters") == [("undecodable",)] * 2
     assert worker.running
 
 
