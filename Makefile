@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BACKEND ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 bin = $(VENV)/bin
 environment = $(PYTHON) scripts/environment.py --venv $(VENV)

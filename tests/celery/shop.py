@@ -18,7 +18,7 @@ def write(**what: Any) -> None:
         ledger.write(json.dumps(what) + "\n")
 
 
-@taskbridge.task(name="shop.receipt", queue_name="celery")
+@taskbridge.task(native={"celery": {"name": "shop.receipt"}}, queue_name="celery")
 def receipt(number: int, price: Decimal, at: datetime, customer: UUID, raw: bytes) -> str:
     kinds = [type(value).__name__ for value in (number, price, at, customer, raw)]
     write(job="receipt", by="taskbridge", number=number, kinds=kinds)
@@ -26,7 +26,10 @@ def receipt(number: int, price: Decimal, at: datetime, customer: UUID, raw: byte
 
 
 @taskbridge.task(
-    name="shop.flaky", queue_name="celery", retry=taskbridge.Retry(3, delay=timedelta(0)), takes_context=True
+    native={"celery": {"name": "shop.flaky"}},
+    queue_name="celery",
+    retry=taskbridge.Retry(3, delay=timedelta(0)),
+    takes_context=True,
 )
 def flaky(context: taskbridge.Context, text: str) -> int:
     write(job="flaky", by="taskbridge", text=text, attempt=context.attempt)
@@ -35,6 +38,6 @@ def flaky(context: taskbridge.Context, text: str) -> int:
     return context.attempt
 
 
-@taskbridge.task(name="shop.pinned", queue_name="celery", native={"celery": {"name": "shop.tell"}})
+@taskbridge.task(queue_name="celery", native={"celery": {"name": "shop.tell"}})
 def tell(value: Any) -> None:
     write(job="tell", by="taskbridge", value=value)

@@ -25,7 +25,7 @@ from tests.celery.programs import fail_over, watched_pair
 if TYPE_CHECKING:
     from taskbridge.process import Process
 
-LEASE = 2
+LEASE = 3
 """Seconds. Short, so that the tests are."""
 
 IMPORTS = (application.__name__, planted_leases.__name__)
@@ -88,16 +88,16 @@ def test_an_early_acknowledgement_would_be_seen(
     assert len(ledger.events("held")) == 1
 
 
-@pytest.mark.parametrize(("bug", "starts"), [("", 1), ("forgotten renewal", 2)])
+@pytest.mark.parametrize(("bug", "runs_once"), [("", True), ("forgotten renewal", False)])
 def test_a_task_that_is_longer_than_its_lease_runs_once_if_it_is_renewed(
-    bug: str, starts: int, start: Callable[..., Process], ledger: Ledger
+    *, bug: str, runs_once: bool, start: Callable[..., Process], ledger: Ledger
 ) -> None:
     start(bug=bug)
     application.hold.enqueue("long", 3 * LEASE)
     ledger.wait("long")
     start(bug=bug)
     ledger.wait("long ended")
-    assert len(ledger.events("long")) == starts
+    assert (len(ledger.events("long")) == 1) is runs_once
 
 
 def test_a_delayed_job_is_renewed_until_it_is_due(start: Callable[..., Process], ledger: Ledger) -> None:
@@ -221,6 +221,7 @@ app.conf.task_default_queue = "default"
 """
 
 
+@pytest.mark.timeout(150)
 def test_a_worker_behind_sentinel_keeps_what_it_runs_while_the_master_changes(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +236,7 @@ def test_a_worker_behind_sentinel_keeps_what_it_runs_while_the_master_changes(
             ledger.wait("running")
             fail_over(master, replica)
             router.close()
-            until(lambda: log_of(worker).count("Connected to sentinel") == 2, seconds=30, what="the new connection")
+            until(lambda: log_of(worker).count("Connected to sentinel") == 2, seconds=80, what="the new connection")
             application.noted.enqueue("after")
             ledger.wait("running ended")
             ledger.wait("after")

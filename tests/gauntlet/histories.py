@@ -32,7 +32,10 @@ def began(number: int, at: float, *, pid: int = 10) -> list[Event]:
 
 
 def killed(at: float, *pids: int, number: int = 0) -> list[Event]:
-    return [event("fault", at, fault="SIGKILL", number=number, pids=list(pids)), event("struck", at + 0.1)]
+    return [
+        event("fault", at, fault="SIGKILL", number=number, pids=list(pids)),
+        event("struck", at + 0.1, number=number),
+    ]
 
 
 def residual(number: int, *states: str) -> list[Event]:

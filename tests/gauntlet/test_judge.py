@@ -23,6 +23,12 @@ def test_a_cut_job_that_runs_again_is_green_and_its_recovery_is_timed() -> None:
     assert (found.confirmed, found.struck, found.cut) == (2, 1, 1)
 
 
+def test_a_process_that_was_being_forked_while_its_tree_was_killed_is_cut_too() -> None:
+    begun = [event("start", 2.05, f"{TOKEN}-1", pid=77, parent=10)]
+    late = history(enqueued(1, 2), begun, killed(2.0, 10), ran(1, 9.0, 9.1, pid=20), ran(2, 9.2, 9.3), served())
+    assert judge(late, asked(2, strikes=0)).extra == {"cut": 1}
+
+
 def test_what_never_ran_again_and_lies_nowhere_is_lost() -> None:
     without = [one for one in GOOD if not (one.key == f"{TOKEN}-1" and one.at > 2)]
     found = judge(history(without, residual(1)), asked(2))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,10 +45,12 @@ class Death:
     """The processes of the killed tree, frozen before they were counted; None: all that ran then."""
     killed: bool
     """By SIGKILL; else it was asked to stop and left by itself."""
+    last_breath: float = 0.0
+    """When the tree was surely dead, if later than `at`: a process that was being forked may still begin a job."""
 
     def cut(self, execution: Execution) -> bool:
         """True if this death is why the execution has no end."""
-        if execution.begin > self.at or execution.finished is not None:
+        if execution.begin > max(self.at, self.last_breath) or execution.finished is not None:
             return False
         if execution.raised is not None:  # an engine ends a task with an exception when it is asked to stop
             return self.begin <= execution.raised <= self.at
@@ -105,6 +107,8 @@ def deaths(history: Iterable[Event]) -> list[Death]:
         if event.kind == "fault" and event.extra["fault"] == "SIGKILL":
             pids = frozenset(event.extra["pids"])
             found.append(Death(number=event.extra["number"], begin=event.at, at=event.at, pids=pids, killed=True))
+        elif event.kind == "struck" and found and found[-1].number == event.extra.get("number"):
+            found[-1] = replace(found[-1], last_breath=event.at)
         elif event.kind == "fault" and event.extra["fault"] == "SIGTERM":
             signals[event.extra["number"]] = event
         elif event.kind == "gone":
