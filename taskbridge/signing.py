@@ -8,9 +8,6 @@ it signed is left. A message that is sent again as it was keeps a good signature
 
 from __future__ import annotations
 
-import hmac
-import json
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
@@ -77,7 +74,9 @@ class KeyRing:
         secret = dict(self.secrets).get(name)
         if secret is None:
             raise UndecodableMessage(f"The job {message.id} is signed with a key that this worker does not have.")
-        if not hmac.compare_digest(_signature(secret, message, headers).encode(), signature.encode()):
+        from hmac import compare_digest
+
+        if not compare_digest(_signature(secret, message, headers).encode(), signature.encode()):
             raise UndecodableMessage(f"The signature of the job {message.id} is not that of its content.")
 
     def to_wire(self) -> str:
@@ -89,6 +88,10 @@ class KeyRing:
 
 
 def _signature(secret: str, message: Message, headers: Headers) -> str:
+    import hmac  # with OpenSSL it costs each import of taskbridge 5 ms, and few sign
+    import json
+    from base64 import urlsafe_b64encode
+
     # The attempt number changes with each retry; the queue, so that no job is moved to a queue with other rights.
     covered = msgspec.structs.asdict(headers) | {"attempt": 1, "signature": ""}
     content = [message.id, message.task, message.queue_name, message.args, message.kwargs, msgspec.to_builtins(covered)]
