@@ -20,6 +20,7 @@ import pytest
 from psycopg import sql
 
 from taskbridge.process import Command, Process
+from tests.shop_ledger import ShopLedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ _commands: dict[tuple[str, ...], Any] = {}
 """Worker command lines by URL and native arguments: alike for all databases, which the environment names."""
 
 
-class Project:
+class Project(ShopLedger):
     """One application, on one database."""
 
     def __init__(self, database: str, folder: Path, url: str = "django+db://default") -> None:
@@ -153,13 +154,6 @@ class Project:
         """Start a program of the project."""
         log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
         return self._closing.enter_context(Process(command, log=log))
-
-    def written(self, job: str) -> list[dict[str, Any]]:
-        """What jobs of this kind have written."""
-        if not self.ledger.exists():
-            return []
-        entries = [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
-        return [entry for entry in entries if entry["job"] == job]
 
     def until(self, holds: Callable[[], object], worker: Process) -> None:
         """Wait until something holds while the worker runs."""

@@ -19,7 +19,6 @@ from tests.hostile.puts import PUTS
 if TYPE_CHECKING:
     from taskbridge.services import Server
 
-READY: Final = tuple(PUTS)
 COUNT: Final = int(os.environ.get("TASKBRIDGE_TEST_HOSTILE", "100"))
 """`make hostile` takes 500."""
 NEIGHBOURS: Final = COUNT // 10
@@ -27,7 +26,7 @@ PATIENCE: Final = timedelta(seconds=120)
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", READY)
+@pytest.mark.parametrize("name", PUTS)
 def test_a_worker_outlives_damaged_messages_and_their_neighbours_run(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

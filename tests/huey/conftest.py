@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from huey.storage import SqliteStorage
@@ -20,6 +19,7 @@ from taskbridge.router import router
 from taskbridge.store import Selection
 from taskbridge_huey import HueyBackend
 from taskbridge_huey.claim import CRASH_MARK
+from tests.shop_ledger import ShopLedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ LEGACY = Path(__file__).parents[1] / "legacy"
 PATIENCE = timedelta(seconds=40)
 
 
-class Shop:
+class Shop(ShopLedger):
     """One application, on one storage."""
 
     def __init__(self, url: str, environment: Mapping[str, str], folder: Path) -> None:
@@ -100,13 +100,6 @@ class Shop:
         )
         log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
         return self._closing.enter_context(Process(command, log=log))
-
-    def written(self, job: str) -> list[dict[str, Any]]:
-        """What jobs of this kind have written."""
-        if not self.ledger.exists():
-            return []
-        entries = [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
-        return [entry for entry in entries if entry["job"] == job]
 
     def until(self, holds: Callable[[], object], worker: Process) -> None:
         """Wait until something holds while the worker runs."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from redis import Redis
 
 from taskbridge.process import Process
+from tests.shop_ledger import ShopLedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ LEGACY: Final = Path(__file__).parents[1] / "legacy"
 PATIENCE: Final = timedelta(seconds=40)
 
 
-class LedgerShop:
+class LedgerShop(ShopLedger):
     """What the tests of RQ and of Django tasks on RQ have in common."""
 
     def __init__(self, url: str, folder: Path) -> None:
@@ -37,13 +37,6 @@ class LedgerShop:
         environment = {**command.environment, "SHOP_LEDGER": str(self.ledger), "SHOP_REDIS": self.url}
         log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
         return self._closing.enter_context(Process(replace(command, environment=environment), log=log))
-
-    def written(self, job: str) -> list[dict[str, Any]]:
-        """What jobs of this kind have written."""
-        if not self.ledger.exists():
-            return []
-        entries = [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
-        return [entry for entry in entries if entry["job"] == job]
 
     def until(self, holds: Callable[[], object], worker: Process) -> None:
         """Wait until something holds while the worker runs."""
