@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
 from taskbridge.backend import WorkerOptions
 from taskbridge.cli import exits, options
+from taskbridge.cli.scheduler import tell as tell_of_scheduler
 from taskbridge.process import Ending, Event, supervise
 from taskbridge.router import router
+from taskbridge.scheduler import scheduling
 from taskbridge.settings import did_you_mean
 from taskbridge.worker import import_tasks
 
@@ -35,6 +38,12 @@ if TYPE_CHECKING:
     default=timedelta(seconds=30),
     help="Seconds that running jobs may take after SIGTERM. Default: 30. Stay below your orchestrator's.",
 )
+@click.option(
+    "--no-scheduler",
+    is_flag=True,
+    help="Leave delays and periodic tasks to other workers or `taskbridge scheduler`. A single native program then "
+    "takes the place of this one, unsupervised.",
+)
 @click.option("--print-native", is_flag=True, help="Print the native command lines and exit.")
 @options.as_json
 @click.argument("native", nargs=-1, type=click.UNPROCESSED)
@@ -44,6 +53,7 @@ def command(
     queues: str | None,
     concurrency: int,
     grace: timedelta,
+    no_scheduler: bool,
     print_native: bool,
     as_json: bool,
     native: tuple[str, ...],
@@ -71,7 +81,10 @@ def command(
         _print(commands, as_json=as_json)
         return
     click.echo(f"Serving {', '.join(served)} of {router.backend_settings(alias).target}", err=True)
-    ending = supervise(commands, grace=grace, on_event=_tell)
+    if no_scheduler and len(commands) == 1:
+        _become(commands[0])
+    with scheduling(() if no_scheduler else (alias,), tell_of_scheduler):
+        ending = supervise(commands, grace=grace, on_event=_tell)
     code, words = _ENDINGS[ending]
     click.echo(f"taskbridge worker: {words.format(grace=f'{grace.total_seconds():g} s')}", err=True)
     sys.exit(code)
@@ -86,6 +99,17 @@ _ENDINGS: Final = {
     ),
 }
 """Exit code, and what is said last."""
+
+
+def _become(command: Command) -> NoReturn:
+    """Be the native program, under our own process id: whoever started us supervises it."""
+    if command.directory is not None:
+        os.chdir(command.directory)
+    environment = command.full_environment()
+    try:
+        os.execvpe(command.argv[0], command.argv, environment)  # noqa: S606 - a list, and no shell
+    except OSError as error:
+        raise click.ClickException(f"cannot start {command.name}: {error}") from error
 
 
 def _print(commands: Sequence[Command], *, as_json: bool) -> None:

@@ -1,0 +1,37 @@
+"""Which duties a backend has."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from taskbridge.router import router
+from taskbridge.scheduler.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from taskbridge.scheduler.duty import Duty
+    from taskbridge.store import Store
+
+FACTORIES: Final[tuple[Callable[[str, Store], Iterable[Duty]], ...]] = ()
+"""Each gives the duties of one kind, for the backend of this alias and its store."""
+
+
+def duties_of(alias: str, store: Store, /) -> list[Duty]:
+    """What is to be done for the backend of this alias, with the store it has."""
+    return [duty for factory in FACTORIES for duty in factory(alias, store)]
+
+
+@contextlib.contextmanager
+def scheduling(aliases: Sequence[str], tell: Callable[[str], None], /) -> Iterator[list[str]]:
+    """Do the duties of these backends until the block ends; gives their names, which may be none."""
+    with contextlib.ExitStack() as running:
+        names = []
+        for alias in aliases:
+            store = router.store(alias)
+            duties = [] if store is None else duties_of(alias, store)
+            if store is not None and duties:
+                running.enter_context(Scheduler(store, duties, tell=tell))
+            names += [duty.name for duty in duties]
+        yield names
