@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from taskbridge_compare.bench import enqueue_rows, run, wake_rows
+from taskbridge_compare.bench import drain_rows, enqueue_rows, run, wake_rows
+from taskbridge_compare.bench.late import late
 from taskbridge_compare.bench.row import Row, not_run, table
+from taskbridge_compare.drivers import rows
+from taskbridge_compare.workload import SHIPPED, load
 
 
 def test_a_table_has_its_sections_in_turn_and_no_empty_cell_without_a_reason() -> None:
@@ -43,6 +46,44 @@ def test_a_bulk_target_is_missed_only_if_both_ratios_miss_it(
 )
 def test_a_late_wake_is_excused_only_by_a_busy_machine(wakes: list[float], is_busy: bool, verdict: str) -> None:
     assert wake_rows.verdict(wakes, is_busy=is_busy) == verdict
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "verdict"),
+    [
+        ([100, 101, 99], [97, 97, 97], "pass"),
+        ([100, 101, 99], [90, 91, 89], "FAIL"),
+        ([100, 140, 90], [90, 91, 89], "noisy"),
+        ([100, 101, 99], [90, 90, 99], "noisy"),
+    ],
+)
+def test_a_slower_drain_fails_only_where_the_same_code_differs_less(
+    theirs: list[float], ours: list[float], verdict: str
+) -> None:
+    assert drain_rows.verdict(theirs, ours) == verdict
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "verdict"),
+    [
+        ([10.0] * 9, [10.5] * 9, "pass"),
+        ([10.0] * 9, [11.0] * 9, "FAIL"),
+        ([1.0, 10, 30] * 3, [2.0, 11, 31] * 3, "noisy"),
+    ],
+)
+def test_a_later_wake_fails_only_where_no_resampling_reaches_the_target(
+    theirs: list[float], ours: list[float], verdict: str
+) -> None:
+    assert wake_rows.beside_native(rows()[0], theirs, ours).verdict == verdict
+
+
+def test_every_backend_has_a_late_ack_profile_of_the_engine_to_be_held_against() -> None:
+    workload = load(SHIPPED)
+    natives = [driver for driver in rows() if driver.profile == "native"]
+    for native in natives:
+        first_steps = native.application(workload, "redis://127.0.0.1/0", slots=None)
+        tuned = late(native, native).application(workload, "redis://127.0.0.1/0", slots=None)
+        assert (tuned.worker, tuned.environment) != (first_steps.worker, first_steps.environment), native.backend
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("noisy", 0), ("FAIL", 1)])

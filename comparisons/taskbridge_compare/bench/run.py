@@ -10,11 +10,12 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
-from taskbridge_compare.bench import enqueue_rows, layer_rows, wake_rows
+from taskbridge_compare.bench import drain_rows, enqueue_rows, layer_rows, wake_rows
 from taskbridge_compare.bench.confirmed import of_equal_durability
 from taskbridge_compare.bench.counts import Counting, compare
+from taskbridge_compare.bench.late import late
 from taskbridge_compare.bench.row import Row, not_run, table
 from taskbridge_compare.drivers import RowsError, choose
 from taskbridge_compare.ledger import NotSeen
@@ -24,7 +25,7 @@ from taskbridge_compare.station import Refused, Station, StationError
 from taskbridge_compare.workload import SHIPPED, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from taskbridge_compare.drivers import Driver
 
@@ -35,33 +36,43 @@ _COUNT_ATTEMPTS = 3
 _FAILURES = (StationError, Refused, NotSeen, OSError)
 
 Pair = tuple["Driver", "Driver"]
+Part = Literal["layer", "counts", "enqueue", "drain", "wake"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 class Bench:
     """Measures the pairs of native and TaskBridge drivers on real servers in private folders."""
 
-    def __init__(self, pairs: Sequence[Pair], servers: Servers, folder: Path) -> None:
+    def __init__(self, pairs: Sequence[Pair], servers: Servers, folder: Path, parts: Collection[Part] = PARTS) -> None:
         self._pairs = pairs
+        self._parts = parts
         self._servers = servers
         self._folder = folder
 
     def rows(self) -> Iterator[Row]:
         """Every row; what could not be measured is a row that says why."""
-        yield from layer_rows.rows()
+        if "layer" in self._parts:
+            yield from layer_rows.rows()
         self._servers.start(native.broker for native, _ in self._pairs)
         here = [pair for pair in self._pairs if pair[0].broker not in self._servers.missing]
         for native, _ in self._pairs:
             if native.broker in self._servers.missing:
                 yield not_run("Without a server", native.backend, self._servers.missing[native.broker])
-        with ThreadPoolExecutor(2) as pool:  # counts have no noise, so that two may run side by side
-            yield from pool.map(self._counted, here)
-        enqueued = [row for pair in here for row in self._enqueued(pair)]
-        yield from sorted(enqueued, key=lambda row: row.section != enqueue_rows.ONE)
-        yield from self._woken([bridged for _, bridged in here])
+        if "counts" in self._parts:
+            with ThreadPoolExecutor(2) as pool:  # counts have no noise, so that two may run side by side
+                yield from pool.map(self._counted, here)
+        if "enqueue" in self._parts:
+            enqueued = [row for pair in here for row in self._enqueued(pair)]
+            yield from sorted(enqueued, key=lambda row: row.section != enqueue_rows.ONE)
+        if "drain" in self._parts:
+            for pair in here:
+                yield self._drained(pair)
+        if "wake" in self._parts:
+            yield from self._woken(here)
 
-    def _station(self, driver: Driver, purpose: str) -> Station:
+    def _station(self, driver: Driver, purpose: str, *, slots: int | None = 1) -> Station:
         folder = self._folder / f"{driver.backend}-{driver.profile}-{purpose}"
-        return Station(driver, _WORKLOAD, folder=folder, url=self._servers.fresh_url(driver.broker))
+        return Station(driver, _WORKLOAD, folder=folder, url=self._servers.fresh_url(driver.broker), slots=slots)
 
     def _counted(self, pair: Pair) -> Row:
         bridged = pair[1]
@@ -110,31 +121,40 @@ class Bench:
             except _FAILURES as error:
                 return [_failed(section, bridged, error) for section in (enqueue_rows.ONE, enqueue_rows.MANY)]
 
-    def _woken(self, drivers: Sequence[Driver]) -> Iterator[Row]:
+    def _drained(self, pair: Pair) -> Row:
         with contextlib.ExitStack() as stack:
-            stations: list[Station] = []
-            for driver in drivers:
+            try:
+                native, bridged = (
+                    stack.enter_context(contextlib.closing(self._station(driver, "drain", slots=None)))
+                    for driver in (late(*pair), pair[1])
+                )
+                with ThreadPoolExecutor(2) as pool:
+                    list(pool.map(Station.ready, (native, bridged)))
+                return drain_rows.row(native, bridged)
+            except _FAILURES as error:
+                return _failed(drain_rows.SECTION, pair[1], error)
+
+    def _woken(self, pairs: Sequence[Pair]) -> Iterator[Row]:
+        with contextlib.ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+
+            def ready(pair: Pair) -> tuple[Station, Station] | Exception:
                 try:
-                    stations.append(stack.enter_context(contextlib.closing(self._station(driver, "wake"))))
+                    native, bridged = (
+                        stack.enter_context(contextlib.closing(self._station(driver, "wake")))
+                        for driver in (late(*pair), pair[1])
+                    )
+                    native.ready()
+                    bridged.ready()
                 except _FAILURES as error:
-                    yield _failed(wake_rows.SECTION, driver, error)
-            ready = []
-            with ThreadPoolExecutor(2) as pool:
-                for station, reason in zip(stations, pool.map(_made_ready, stations), strict=True):
-                    if reason is None:
-                        ready.append(station)
-                    else:
-                        yield _failed(wake_rows.SECTION, station.driver, reason)
-            if ready:
-                yield from wake_rows.rows(ready)
+                    return error
+                return native, bridged
 
-
-def _made_ready(station: Station) -> Exception | None:
-    try:
-        station.ready()
-    except _FAILURES as error:
-        return error
-    return None
+            made = list(pool.map(ready, pairs))
+            for (_, bridged), stations in zip(pairs, made, strict=True):
+                if isinstance(stations, Exception):
+                    yield _failed(wake_rows.SECTION, bridged, stations)
+            if found := [stations for stations in made if not isinstance(stations, Exception)]:
+                yield from wake_rows.rows(found)
 
 
 def _failed(section: str, driver: Driver, error: Exception) -> Row:
@@ -159,6 +179,7 @@ def main(argv: Sequence[str] | None = None, *, write: Callable[[str], object] = 
     """Measure, print the table, and answer with the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--backends", default="", help="celery, rq+redis, ...; all if none is named")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every row with its raw samples")
     arguments = parser.parse_args(argv)
     try:
@@ -169,7 +190,7 @@ def main(argv: Sequence[str] | None = None, *, write: Callable[[str], object] = 
     with tempfile.TemporaryDirectory(prefix="taskbridge-bench-") as folder:
         servers = Servers(Path(folder))
         try:
-            rows = list(_told(Bench(chosen, servers, Path(folder)).rows()))
+            rows = list(_told(Bench(chosen, servers, Path(folder), arguments.only).rows()))
             described = servers.described()
         finally:
             servers.stop()

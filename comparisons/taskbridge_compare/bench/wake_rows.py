@@ -15,41 +15,81 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskbridge_compare.bench.row import Verdict
+    from taskbridge_compare.drivers import Driver
     from taskbridge_compare.station import Station
 
 SECTION = "One job into an idle worker, until it starts"
+BESIDE_NATIVE = "The same, against the engine's own late-ack profile that polls as often"
 BUDGET = 50.0
 """Milliseconds."""
+TARGET = 0.95
+"""Times as soon."""
 
 _WAKES = 9
+_RESAMPLINGS = 500
 _IDLE_SECONDS = 2.0
 _PATIENCE_SECONDS = 20.0
 
 
-def rows(stations: Sequence[Station]) -> Iterator[Row]:
-    """All workers idle side by side, and one is woken at a time. The workers must run already."""
+def rows(pairs: Sequence[tuple[Station, Station]]) -> Iterator[Row]:
+    """All workers, the engines' own and TaskBridge's, idle side by side, and one is woken at a time.
+
+    They must run already.
+    """
     chance = random.Random(5)  # noqa: S311 - jitter
-    waits: dict[str, list[float]] = {station.driver.backend: [] for station in stations}
+    stations = [station for pair in pairs for station in pair]
+    waits: dict[Station, list[float]] = {station: [] for station in stations}
     gap = _IDLE_SECONDS / len(stations)
     for _ in range(_WAKES):
         for station in stations:
             time.sleep(gap * (0.8 + 0.8 * chance.random()))
-            waits[station.driver.backend].append(_wake(station) * 1e3)
+            waits[station].append(_wake(station) * 1e3)
     is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-    for station in stations:
-        own = waits[station.driver.backend]
+    for _, bridged in pairs:
+        own = waits[bridged]
         middle = statistics.median(own)
         yield Row(
             section=SECTION,
-            subject=station.driver.backend,
+            subject=bridged.driver.backend,
             value=f"{middle:.0f} ms",
             target=f"<= {BUDGET:g} ms",
             verdict=verdict(own, is_busy=is_busy),
-            durability=station.driver.durability,
+            durability=bridged.driver.durability,
             detail=f"median of {len(own)}; {min(own):.0f} to {max(own):.0f} ms",
             number=middle,
             samples=own,
         )
+    for native, bridged in pairs:
+        yield beside_native(bridged.driver, waits[native], waits[bridged])
+
+
+def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float]) -> Row:
+    """Our wakes against theirs in the same run, in milliseconds."""
+    ratio = statistics.median(theirs) / statistics.median(ours)
+    low, high = _resampled(theirs, ours)
+    return Row(
+        section=BESIDE_NATIVE,
+        subject=driver.backend,
+        value=f"x{ratio:.2f}",
+        target=f">= x{TARGET:g}",
+        verdict="pass" if ratio >= TARGET else "FAIL" if high < TARGET else "noisy",
+        durability=driver.durability,
+        detail=(
+            f"medians of {len(ours)}: {statistics.median(ours):.1f} ms, natively {statistics.median(theirs):.1f} ms;"
+            f" nine of ten resamplings of these lie from x{low:.2f} to x{high:.2f}"
+        ),
+        number=ratio,
+        samples={"native": list(theirs), "taskbridge": list(ours)},
+    )
+
+
+def _resampled(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float]:
+    chance = random.Random(7)  # noqa: S311 - a bootstrap
+    ratios = [
+        statistics.median(chance.choices(theirs, k=len(theirs))) / statistics.median(chance.choices(ours, k=len(ours)))
+        for _ in range(_RESAMPLINGS)
+    ]
+    return percentile(ratios, 5), percentile(ratios, 95)
 
 
 def verdict(milliseconds: Sequence[float], *, is_busy: bool) -> Verdict:

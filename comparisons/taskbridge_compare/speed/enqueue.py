@@ -74,10 +74,10 @@ def warm_up(station: Station) -> None:
     send(station, 10, bulk=True)
 
 
-def send(station: Station, count: int, *, bulk: bool = False) -> float:
+def send(station: Station, count: int, *, bulk: bool = False, key: str = KEY) -> float:
     """Enqueue `count` no-ops; the producer's seconds for it."""
     task = station.workload.of_role("short")
-    job = {"key": KEY, "arguments": dict(task.arguments)}
+    job = {"key": key, "arguments": dict(task.arguments)}
     request = {"verb": "measure", "task": task.name, "job": job, "count": count, "rounds": 1, "bulk": bulk}
     reply = station.check(station.request(request, seconds=120))
     station.sent += count
