@@ -10,7 +10,7 @@ import msgspec
 from taskbridge.backend import CarriesTypes
 from taskbridge.errors import EnqueueError, InvalidArguments
 from taskbridge.identity import new_ids
-from taskbridge.message import NO_TIMEOUT, Headers, Message
+from taskbridge.message import NO_TIMEOUT, Headers, Message, call_text
 from taskbridge.refusals import check, check_ceiling, check_queue, refuse_main_module, unchanged
 from taskbridge.registry import wire_name
 from taskbridge.result import TaskResult
@@ -75,9 +75,13 @@ class Binding(Generic[R]):
 
     def enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> TaskResult[R]:
         """Check one call and hand it to the backend."""
+        return TaskResult(self.send(args, kwargs).id, self)
+
+    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Message:
+        """`enqueue`, for whoever needs the message that was sent."""
         message = self._message(new_ids(1)[0], args, kwargs, datetime.now(UTC))
         self._send((message,))
-        return TaskResult(message.id, self)
+        return message
 
     def enqueue_many(self, calls: Sequence[Call], /) -> list[TaskResult[R]]:
         """Check all calls, then hand them to the backend at once."""
@@ -128,13 +132,27 @@ class Binding(Generic[R]):
         if store is None:
             self.backend.enqueue(messages)
             return
-        store.queued([_record(message, self._task.name, self.alias, self._result_ttl) for message in messages])
+        store.queued([self._record(message) for message in messages])
         try:
             self.backend.enqueue(messages)
         except EnqueueError as error:
             if not error.maybe_accepted:
                 store.forget([message.id for message in messages])
             raise
+
+    def _record(self, message: Message) -> NewRecord:
+        headers = message.headers
+        return NewRecord(
+            id=message.id,
+            task=self._task.name,
+            queue_name=message.queue_name,
+            backend=self.alias,
+            enqueued_at=headers.enqueued_at if headers and headers.enqueued_at else datetime.now(UTC),
+            run_after=message.run_after,
+            ttl=self._result_ttl,
+            priority=message.priority,
+            arguments=call_text(message) if self._task.keeps_arguments else None,
+        )
 
     def result(self, job_id: str, /) -> TaskResult[R]:
         """The handle of a job that exists already."""
@@ -163,19 +181,6 @@ def _size(args: list[Any], kwargs: dict[str, Any]) -> int:
         return len(_encode_json((args, kwargs)))
     except (OverflowError, ValueError, msgspec.MsgspecError):
         return len(repr((args, kwargs)))
-
-
-def _record(message: Message, task: str, alias: str, ttl: timedelta) -> NewRecord:
-    headers = message.headers
-    return NewRecord(
-        id=message.id,
-        task=task,
-        queue_name=message.queue_name,
-        backend=alias,
-        enqueued_at=headers.enqueued_at if headers and headers.enqueued_at else datetime.now(UTC),
-        run_after=message.run_after,
-        ttl=ttl,
-    )
 
 
 def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] | None]:

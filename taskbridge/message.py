@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -73,6 +74,11 @@ class Message(msgspec.Struct, gc=False):
     """None: enqueued natively, by code that knows nothing of TaskBridge."""
     native: dict[str, Any] = {}
     """The task's options for this engine alone."""
+
+
+def call_text(message: Message, /) -> str:
+    """The JSON text of `[args, kwargs]`, for a record that keeps them."""
+    return json.dumps((message.args, message.kwargs), ensure_ascii=False, separators=(",", ":"))
 
 
 UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError, RecursionError)

@@ -5,7 +5,19 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from taskbridge.codec import Codec
 from taskbridge.errors import InvalidTask
@@ -35,6 +47,9 @@ class Task(Generic[P, R, C]):
     """
 
     __slots__ = ("__dict__", "__weakref__", "_binding", "codec", "function", "module_path", "options")
+
+    keeps_arguments: ClassVar[bool] = False
+    """Whether the record of a job shows what it was called with."""
 
     function: Callable[..., C]
     options: TaskOptions

@@ -31,6 +31,9 @@ NAMES: Final = (
     "errors",
     "expires_at",
     "execution",
+    "priority",
+    "arguments",
+    "workers",
 )
 MESSAGE_LIMIT: Final = 4_000
 """Characters of an error's message that are kept: its beginning."""
@@ -38,6 +41,8 @@ TRACEBACK_LIMIT: Final = 16_000
 """Characters of a traceback that are kept: its end."""
 ERRORS_LIMIT: Final = 256_000
 """Characters of all errors of one job, beyond which only the last error of a job that fails for good is added."""
+WORKERS_LIMIT: Final = 64_000
+"""Characters of the ids of all workers of one job, beyond which no further one is added."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -69,10 +74,11 @@ def of_transition(job: NewRecord, transition: Transition) -> Columns:
     """The columns that a transition would give to a job without a record; `errors` holds at most the newest error."""
     detail = transition.rule.becomes
     match transition:
-        case Started(attempt=attempt, at=at):
+        case Started(attempt=attempt, at=at, worker=worker):
             columns = _columns(job, detail, kept_from=microseconds(at))
             columns["attempts"] = attempt
             columns["started_at"] = columns["last_attempted_at"] = microseconds(at)
+            columns["workers"] = f"{microseconds(at)} {worker}\n" if worker else ""
         case Retrying(error=error, run_after=run_after):
             columns = _columns(job, detail, kept_from=microseconds(run_after))
             columns["attempts"] = error.attempt
@@ -111,6 +117,9 @@ def to_record(columns: Mapping[str, str | int | None]) -> Record:
         run_after=_time(columns["run_after"]),
         value=msgspec.UNSET if value is None else msgspec.json.decode(str(value)),
         errors=_error_list(str(columns["errors"] or "")),
+        workers=_worker_list(str(columns["workers"] or "")),
+        priority=int(columns["priority"] or 0),
+        arguments=None if columns["arguments"] is None else str(columns["arguments"]),
         expires_at=moment(int(columns["expires_at"] or 0)),
     )
 
@@ -138,6 +147,9 @@ def _columns(job: NewRecord, detail: DetailStatus, *, kept_from: int = 0, ended:
         "errors": "",
         "expires_at": expires_at,
         "execution": 0,
+        "priority": job.priority,
+        "arguments": job.arguments,
+        "workers": "",
     }
 
 
@@ -158,6 +170,11 @@ def limited(error: TaskError) -> TaskError:
 def _error_list(lines: str) -> tuple[TaskError, ...]:
     # A write whose answer was lost is repeated: the same line twice is one error, since each carries its time.
     return tuple(_errors.decode(line) for line in dict.fromkeys(lines.split("\n")) if line)
+
+
+def _worker_list(lines: str) -> tuple[str, ...]:
+    # As above: the same line twice is one execution.
+    return tuple(line.partition(" ")[2] for line in dict.fromkeys(lines.split("\n")) if line)
 
 
 def storable(text: str) -> str:

@@ -151,6 +151,9 @@ def _merged(was: Columns, new: Columns, transition: Transition) -> Columns:
     errors = str(was["errors"])
     if isinstance(transition, Failed) or len(errors) <= columns.ERRORS_LIMIT:
         errors += str(new["errors"])
+    workers = str(was["workers"])
+    if len(workers) <= columns.WORKERS_LIMIT:
+        workers += str(new["workers"])
     counted = {name: _int(new[name]) for name in ("attempts", "execution")}
     if not isinstance(transition, Started):
         counted = {name: max(count, _int(was[name])) for name, count in counted.items()}
@@ -166,6 +169,9 @@ def _merged(was: Columns, new: Columns, transition: Transition) -> Columns:
         else _first(was["run_after"], new["run_after"]),
         "value": new["value"],
         "errors": errors,
+        "priority": _int(was["priority"]) or new["priority"],
+        "arguments": _first(was["arguments"], new["arguments"]),
+        "workers": workers,
         "expires_at": new["expires_at"],
     }
 

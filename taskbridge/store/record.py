@@ -124,10 +124,13 @@ class NewRecord(Struct, frozen=True, kw_only=True):
     """Aware. None for a job that may start at once."""
     ttl: timedelta = DEFAULT_TTL
     """How long the record is kept after the job has ended."""
+    priority: int = 0
+    arguments: str | None = None
+    """The JSON text of `[args, kwargs]`, for an API that shows them with the result; None where they are not kept."""
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """All that is kept of one job. Its arguments are not. Times are aware, in UTC, to the microsecond."""
+    """All that is kept of one job. Times are aware, in UTC, to the microsecond."""
 
     id: str
     task: str
@@ -147,6 +150,11 @@ class Record(Struct, frozen=True, kw_only=True):
     """What the task returned, as a plain JSON value; UNSET if it has returned nothing yet. None is a value."""
     errors: tuple[TaskError, ...] = ()
     """Oldest first."""
+    workers: tuple[str, ...] = ()
+    """The ids of the workers that began an execution of it, one for each execution, oldest first."""
+    priority: int = 0
+    arguments: str | None = None
+    """The JSON text of `[args, kwargs]`; None, unless the job was enqueued through an API that shows them."""
     expires_at: datetime
     """When this record is forgotten."""
 

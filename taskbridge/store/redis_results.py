@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskbridge.store.record import DetailStatus, NewRecord, Record
     from taskbridge.store.transition import Transition
 
-_KEPT: Final = ("id", "task", "queue_name", "backend", "enqueued_at", "started_at")
+_KEPT: Final = ("id", "task", "queue_name", "backend", "enqueued_at", "started_at", "priority", "arguments")
 _SET: Final = ("detail_status", "last_attempted_at", "finished_at", "value")
 
 # For each key: the number of its arguments, its life in ms, then fields and values.
@@ -35,8 +35,8 @@ end
 """
 
 # Arguments: states that stay, states in which a later execution stays, the attempt, the execution, whether they
-# replace what is there, the new error, the limit of all errors, life in ms, the number of fields and values to keep if
-# they are there, those, and the fields and values to write.
+# replace what is there, the new error, the limit of all errors, life in ms, the new worker, the limit of all workers,
+# the number of fields and values to keep if they are there, those, and the fields and values to write.
 _TRANSITION: Final = """
 local key, attempt, execution, line = KEYS[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
 local was = redis.call('HMGET', key, 'detail_status', 'attempts', 'execution')
@@ -49,14 +49,18 @@ end
 if ARGV[5] == '1' or attempt > attempts then attempts = attempt end
 if ARGV[5] == '1' or execution > latest then latest = execution end
 redis.call('HDEL', key, 'value', 'finished_at')
-local split = 9 + tonumber(ARGV[9])
-for index = 10, split, 2 do
+local split = 11 + tonumber(ARGV[11])
+for index = 12, split, 2 do
     redis.call('HSETNX', key, ARGV[index], ARGV[index + 1])
 end
 redis.call('HSET', key, 'attempts', attempts, 'execution', latest, unpack(ARGV, split + 1))
 if line ~= '' then
     local errors = redis.call('HGET', key, 'errors') or ''
     if #errors <= tonumber(ARGV[7]) then redis.call('HSET', key, 'errors', errors .. line) end
+end
+if ARGV[9] ~= '' then
+    local workers = redis.call('HGET', key, 'workers') or ''
+    if #workers <= tonumber(ARGV[10]) then redis.call('HSET', key, 'workers', workers .. ARGV[9]) end
 end
 redis.call('PEXPIRE', key, ARGV[8])
 return 1
@@ -99,6 +103,8 @@ class RedisResultStore(RedisKeys):
             row["errors"] or "",
             2**53 if kind is Failed else columns.ERRORS_LIMIT,
             _life(row, columns.now()),
+            row["workers"] or "",
+            columns.WORKERS_LIMIT,
             len(kept),
             *kept,
             *written,

@@ -75,8 +75,14 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX taskbridge_dead_letters_buried_at ON taskbridge_dead_letters (buried_at, id)",
         "CREATE INDEX taskbridge_dead_letters_expires_at ON taskbridge_dead_letters (expires_at)",
     ),
+    (
+        "ALTER TABLE taskbridge_results ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE taskbridge_results ADD COLUMN arguments TEXT",
+        "ALTER TABLE taskbridge_results ADD COLUMN workers TEXT NOT NULL DEFAULT ''",
+    ),
 )
-"""Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by.
+"""Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by. Step 3: who
+ran a job, and for jobs of Django's API with what.
 
 All times are microseconds since 1970, UTC. A payload is in base64.
 """

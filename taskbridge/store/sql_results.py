@@ -73,6 +73,9 @@ def _on_conflict(kind: type[Transition]) -> str:
     errors = "r.errors || excluded.errors"
     if kind is not Failed:
         errors = f"CASE WHEN length(r.errors) > {columns.ERRORS_LIMIT} THEN r.errors ELSE {errors} END"
+    workers = (
+        f"CASE WHEN length(r.workers) > {columns.WORKERS_LIMIT} THEN r.workers ELSE r.workers || excluded.workers END"
+    )
     guard = f"r.detail_status NOT IN ({_listed(rule.yields_to)})"
     if rule.newer_wins_in:
         newer = f"r.detail_status IN ({_listed(rule.newer_wins_in)}) AND r.execution > excluded.execution"
@@ -89,6 +92,9 @@ def _on_conflict(kind: type[Transition]) -> str:
             run_after = {"excluded.run_after" if kind is Retrying else "COALESCE(r.run_after, excluded.run_after)"},
             value = excluded.value,
             errors = {errors},
+            priority = CASE WHEN r.priority <> 0 THEN r.priority ELSE excluded.priority END,
+            arguments = COALESCE(r.arguments, excluded.arguments),
+            workers = {workers},
             expires_at = excluded.expires_at
         WHERE ({guard}) OR r.expires_at <= ?
     """

@@ -21,7 +21,7 @@ SWEEP_EVERY: Final = timedelta(minutes=5)
 SWEEP_BATCH: Final = 1_000
 """Rows that one sweep deletes at most in one statement."""
 BATCH: Final = 1_000
-"""Rows that one statement touches at most: 15 parameters each, below the limits of both databases."""
+"""Rows that one statement touches at most: 18 parameters each, below the limits of both databases."""
 FORGET_AFTER: Final = timedelta(days=1)
 """How long a lease or counter that has ended is kept, for clocks that differ."""
 

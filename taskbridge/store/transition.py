@@ -43,6 +43,8 @@ class Started(_Execution, frozen=True, kw_only=True):
     rule: ClassVar = Rule(DetailStatus.RUNNING, frozenset({DetailStatus.SUCCESSFUL}), _LIVE)
     attempt: int
     at: datetime
+    worker: str = ""
+    """The id of the worker process."""
 
 
 class Retrying(_Execution, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from taskbridge.errors import StoreUnavailable, UnserialisableResult
-from taskbridge.message import Again, Dead, Done, Expired
+from taskbridge.message import Again, Dead, Done, Expired, call_text
 from taskbridge.store import NewRecord, TaskError, transition
+from taskbridge.worker.identity import worker_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,11 @@ class Results:
         if store is None:
             return proceed(attempt)
         started = transition.Started(
-            attempt=attempt.number, at=datetime.now(UTC), crashes=_crashes(attempt), redrives=attempt.headers.redrives
+            attempt=attempt.number,
+            at=datetime.now(UTC),
+            crashes=_crashes(attempt),
+            redrives=attempt.headers.redrives,
+            worker=worker_id(),
         )
         self._write(store, attempt, started)
         outcome = proceed(attempt)
@@ -46,7 +51,12 @@ class Results:
         return outcome
 
     def _write(self, store: ResultStore, attempt: Attempt, written: transition.Transition) -> None:
-        job = new_record(attempt.message, self._environment, task=attempt.task.name)
+        job = new_record(
+            attempt.message,
+            self._environment,
+            task=attempt.task.name,
+            arguments=call_text(attempt.message) if attempt.task.keeps_arguments else None,
+        )
         try:
             if not store.record(job, written):
                 logger.warning(
@@ -56,7 +66,7 @@ class Results:
             logger.exception("The store did not take %s of the job.", type(written).__name__)
 
 
-def new_record(message: Message, environment: Environment, /, *, task: str) -> NewRecord:
+def new_record(message: Message, environment: Environment, /, *, task: str, arguments: str | None = None) -> NewRecord:
     """What is known of a job in a worker, in case that nobody has recorded it."""
     return NewRecord(
         id=message.id,
@@ -65,6 +75,8 @@ def new_record(message: Message, environment: Environment, /, *, task: str) -> N
         backend=environment.alias,
         enqueued_at=message.headers.enqueued_at if message.headers is not None else None,
         ttl=environment.result_ttl,
+        priority=message.priority,
+        arguments=arguments,
     )
 
 

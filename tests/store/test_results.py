@@ -75,6 +75,32 @@ def test_a_time_in_another_zone_is_the_same_instant(store: ResultStore, job: New
     assert read(store, job).enqueued_at == T0
 
 
+def test_a_record_keeps_who_ran_the_job_and_with_what(store: ResultStore, job: NewRecord) -> None:
+    called = msgspec.structs.replace(job, priority=-7, arguments='[[1,"\\u00e9"],{}]')
+    store.queued([called])
+    assert (read(store, job).priority, read(store, job).arguments, read(store, job).workers) == (
+        -7,
+        called.arguments,
+        (),
+    )
+    first = Started(attempt=1, at=T1, worker="ann-1")
+    store.record(job, first)
+    store.record(job, first)
+    store.record(job, Retrying(error=error(1, T2), run_after=T3))
+    store.record(job, Started(attempt=2, at=T3, worker="ann-1"))
+    store.record(job, Succeeded(attempt=2, at=T3, value=1))
+    record = read(store, job)
+    assert (record.workers, record.priority, record.arguments) == (("ann-1", "ann-1"), -7, called.arguments)
+
+
+def test_a_worker_that_finds_no_record_tells_what_the_job_was_called_with(store: ResultStore, job: NewRecord) -> None:
+    called = msgspec.structs.replace(job, priority=5, arguments="[[],{}]")
+    store.record(called, Started(attempt=1, at=T1, worker="ann-1"))
+    store.queued([called])
+    record = read(store, job)
+    assert (record.workers, record.priority, record.arguments) == (("ann-1",), 5, "[[],{}]")
+
+
 def test_no_record_is_none(store: ResultStore) -> None:
     assert store.read("nobody") is None
 

@@ -71,8 +71,8 @@ def count(database: OwnDatabase) -> int:
     return database.run(ask)
 
 
-FIRST_STEP_COLUMNS = columns.NAMES[:-1]
-"""Step 1 had all of today's columns but the last, `execution`."""
+FIRST_STEP_COLUMNS = columns.NAMES[: columns.NAMES.index("execution")]
+"""Step 1 had those of today's columns that come before `execution`."""
 
 
 def as_step_one_wrote(database: OwnDatabase, job: NewRecord, transition: Transition) -> None:
