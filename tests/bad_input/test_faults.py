@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,6 +21,7 @@ from taskbridge.router import router
 from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge_compare.faults.cut_rules import BeforeReply, BeforeRequest
 from taskbridge_compare.faults.proxy import CuttingProxy
+from tests.pauses import standing_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,7 @@ STATED_SECONDS = 10
 """5 s to connect and 5 s for the answer, as the adapters state."""
 STATED_BY = {"dramatiq+amqp": 30}
 """pika waits for a confirmation as long as the connection lives, which heartbeats decide."""
-MARGIN_SECONDS = 4
+MARGIN_SECONDS = 10
 """For a busy machine."""
 
 SCHEMES = ["celery+redis", "dramatiq+redis", "rq+redis", "huey+redis", "celery+amqp", "dramatiq+amqp"]
@@ -62,11 +61,11 @@ class Broker(NamedTuple):
             count: int = connection.default_channel.queue_declare("default", passive=True).message_count
             return count
 
-    def becomes(self, count: int) -> None:
+    def becomes(self, *counts: int) -> None:
         """Wait until the server holds so many."""
         deadline = time.monotonic() + 20
-        while (held := self.held()) != count:
-            assert time.monotonic() < deadline, f"{held} jobs are held, not {count}"
+        while (held := self.held()) not in counts:
+            assert time.monotonic() < deadline, f"{held} jobs are held, not {counts}"
             time.sleep(0.05)
 
 
@@ -158,17 +157,12 @@ def test_a_server_that_went_away_is_reached_again_when_it_is_back_and_holds_noth
 def test_a_stopped_server_is_an_error_in_time_and_what_it_takes_later_may_have_been_accepted(broker: Broker) -> None:
     configure(broker)
     note.enqueue("first")
-    pid = broker.server.pid
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with standing_still(broker.server.pid):
         error = refused(broker)
-    finally:
-        os.kill(pid, signal.SIGCONT)
     assert error.maybe_accepted is True
-    broker.becomes(2)
     note.enqueue("after")
-    broker.becomes(3)
+    # Redis reads what a connection that was closed meanwhile had sent; RabbitMQ may drop it.
+    broker.becomes(3, *([2] if broker.scheme in ON_RABBITMQ else []))
 
 
 @pytest.mark.parametrize("broker", ON_REDIS, indirect=True)

@@ -26,6 +26,7 @@ from taskbridge.process import Process
 from taskbridge.router import router
 from taskbridge_celery import CeleryBackend
 from tests.celery import application
+from tests.pauses import standing_still
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,14 +69,9 @@ def test_a_broker_that_stops_to_answer_may_have_the_job(kind: services.Kind) -> 
     with services.start(kind) as server:
         taskbridge.configure(f"celery+{server.url}")
         application.noted.enqueue("first")
-        assert server.pid is not None
-        os.kill(server.pid, signal.SIGSTOP)
-        try:
-            with pytest.raises(BrokerUnavailable, match="may hold it") as caught:
-                application.noted.enqueue("second")
-            assert caught.value.maybe_accepted
-        finally:
-            os.kill(server.pid, signal.SIGCONT)
+        with standing_still(server.pid), pytest.raises(BrokerUnavailable, match="may hold it") as caught:
+            application.noted.enqueue("second")
+        assert caught.value.maybe_accepted
         application.noted.enqueue("third")
         server.restart()
         application.noted.enqueue("after a restart, on a connection that was open before it")

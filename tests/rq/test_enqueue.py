@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -17,6 +15,7 @@ from taskbridge.errors import BrokerUnavailable, ConfigurationError
 from taskbridge.router import router
 from taskbridge_rq import RQBackend
 from taskbridge_rq.connection import worker_url
+from tests.pauses import standing_still
 from tests.rq import tasks
 
 if TYPE_CHECKING:
@@ -59,15 +58,12 @@ def test_a_connection_of_the_application_repeats_nothing_when_an_answer_is_lost(
         theirs = Redis(port=urlsplit(server.url).port or 0)
         assert theirs.connection_pool.connection_kwargs["retry"]._retries > 0
         taskbridge.configure(backends={"default": RQBackend(connection=theirs)}, queues=["default"])
-        assert server.pid is not None
         try:
             tasks.late.enqueue()
-            os.kill(server.pid, signal.SIGSTOP)
-            with pytest.raises(BrokerUnavailable, match="may hold it") as caught:
+            with standing_still(server.pid), pytest.raises(BrokerUnavailable, match="may hold it") as caught:
                 tasks.late.enqueue()
             assert caught.value.maybe_accepted
         finally:
-            os.kill(server.pid, signal.SIGCONT)
             router.configure(configured)
         assert theirs.llen("rq:queue:default") == 2
         theirs.close()
