@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -11,7 +12,7 @@ from taskbridge.backend import CarriesTypes
 from taskbridge.errors import EnqueueError, InvalidArguments
 from taskbridge.identity import new_ids
 from taskbridge.message import NO_TIMEOUT, Headers, Message, call_text
-from taskbridge.refusals import check, check_ceiling, check_queue, refuse_main_module, unchanged
+from taskbridge.refusals import check, check_ceiling, check_queue, check_timing, refuse_main_module, unchanged
 from taskbridge.registry import wire_name
 from taskbridge.result import TaskResult
 from taskbridge.retry import Retry
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskbridge.backend import Backend
+    from taskbridge.outbox.transaction import Transaction
     from taskbridge.settings import BackendSettings
     from taskbridge.signing import KeyRing
     from taskbridge.store import Record, ResultStore
     from taskbridge.task import Task
+    from taskbridge.timing import Timing
+
+logger = logging.getLogger("taskbridge.enqueue")
 
 R = TypeVar("R")
 
@@ -40,7 +45,7 @@ class Binding(Generic[R]):
 
     __slots__ = (
         "_has_native_workers", "_open_store", "_options", "_result_ttl", "_signing_keys", "_size_limit", "_store",
-        "_task", "_template", "alias", "backend", "generation",
+        "_task", "_template", "_timing", "alias", "backend", "generation",
     )  # fmt: skip
 
     def __init__(
@@ -68,29 +73,46 @@ class Binding(Generic[R]):
         self._size_limit = url.size_limit if url is not None else DEFAULT_SIZE_LIMIT
         self._result_ttl = settings.result_ttl
         self._has_native_workers = url is not None and url.has_native_workers
+        self._timing: Timing = options.timing or settings.timing
+        check_timing(self._timing, options, label=str(url or alias))
         self._open_store = open_store
         self._signing_keys = signing_keys
         self._store: ResultStore | None = open_store() if options.result else None
         self._template = (wire_name(task, backend), dict(options.native.get(backend.engine, {})), _overrides(task))
 
-    def enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> TaskResult[R]:
-        """Check one call and hand it to the backend."""
-        return TaskResult(self.send(args, kwargs).id, self)
+    def enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any], /, *, connection: object = None) -> TaskResult[R]:
+        """Check one call and hand it to the backend, or to the transaction of the connection."""
+        message, timing = self.send(args, kwargs, connection=connection)
+        return TaskResult(message.id, self, timing)
 
-    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Message:
-        """`enqueue`, for whoever needs the message that was sent."""
+    def send(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], /, *, connection: object = None
+    ) -> tuple[Message, Timing]:
+        """`enqueue`, for whoever needs the message, and to know what became of it."""
         message = self._message(new_ids(1)[0], args, kwargs, datetime.now(UTC))
-        self._send((message,))
-        return message
+        return message, self._hand_over((message,), connection)
 
-    def enqueue_many(self, calls: Sequence[Call], /) -> list[TaskResult[R]]:
-        """Check all calls, then hand them to the backend at once."""
+    async def aenqueue(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], /, *, connection: object = None
+    ) -> TaskResult[R]:
+        """`enqueue` without blocking the event loop, where the connection permits that."""
+        import asyncio
+
+        if self._timing == "now":
+            return await asyncio.to_thread(self.enqueue, args, kwargs)
+        from taskbridge.outbox.asynchronous import run_on
+
+        message = self._message(new_ids(1)[0], args, kwargs, datetime.now(UTC))
+        timing = await run_on(connection, lambda transaction: self._hand_to(transaction, (message,)))
+        return TaskResult(message.id, self, timing)
+
+    def enqueue_many(self, calls: Sequence[Call], /, *, connection: object = None) -> list[TaskResult[R]]:
+        """Check all calls, then hand them to the backend at once, or to the transaction of the connection."""
         now = datetime.now(UTC)
         ids = new_ids(len(calls))
         messages = [self._message(job_id, args, kwargs, now) for job_id, (args, kwargs) in zip(ids, calls, strict=True)]
-        if messages:
-            self._send(messages)
-        return [TaskResult(job_id, self) for job_id in ids]
+        timing = self._hand_over(messages, connection) if messages else self._timing
+        return [TaskResult(job_id, self, timing) for job_id in ids]
 
     def _message(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: datetime) -> Message:
         options = self._options
@@ -126,6 +148,37 @@ class Binding(Generic[R]):
         if self._signing_keys is not None:
             self._signing_keys.sign(message)
         return message
+
+    def _hand_over(self, messages: Sequence[Message], connection: object) -> Timing:
+        """Do what the timing says, and answer with what was done."""
+        if self._timing == "now":
+            self._send(messages)
+            return "now"
+        from taskbridge.outbox.transaction import on
+
+        return self._hand_to(on(connection), messages)
+
+    def _hand_to(self, transaction: Transaction, messages: Sequence[Message]) -> Timing:
+        from taskbridge.outbox.row import write
+
+        if self._timing == "outbox":
+            key = self._options.ordering_key
+            records = [None if self._store is None else self._record(message) for message in messages]
+            write(transaction, messages, records, backend=self.alias, task=self._task.name, ordering_key=key)
+            return "outbox"
+        if not transaction.is_open:
+            self._send(messages)
+            return "now"
+        transaction.after_commit(lambda: self._send_after_commit(messages))
+        return "on_commit"
+
+    def _send_after_commit(self, messages: Sequence[Message]) -> None:
+        # The caller's work is committed, and nobody is left to hear of an error.
+        try:
+            self._send(messages)
+        except Exception:
+            ids = ", ".join(message.id for message in messages)
+            logger.exception("Committed, but not enqueued: %s of %s. timing='outbox' cannot lose it.", ids, self._task)
 
     def _send(self, messages: Sequence[Message]) -> None:
         store = self._store

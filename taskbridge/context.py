@@ -39,3 +39,29 @@ class Context:
         It counts as an attempt: the task's `retry` bounds their number, and a task without one may not call this.
         """
         raise RetryRequested(after)
+
+    def once(self, connection: Any = None, /, *, key: str | None = None) -> bool:
+        """Whether this transaction is the first to do the job's work: write its effects if so, else leave them.
+
+        The answer is a row in the caller's own transaction, unique for the job, or for `key` among all jobs of the
+        task. It is committed with the effects or not at all, so that they happen exactly once, in that database,
+        however often the job is delivered. It is remembered for 90 days.
+
+        Args:
+            connection: a Django alias (None: the one that Django's routers choose), a SQLAlchemy session or
+                connection, or a connection of sqlite3 or psycopg, with a transaction open.
+            key: what is to happen once, where that is not this job.
+
+        Raises:
+            NoTransaction: none is open.
+            ConfigurationError: the connection is of no known kind, or its database has no inbox.
+        """
+        from taskbridge.outbox.inbox import once
+
+        return once(connection, task=self.task, job_id=self.id, key=key)
+
+    async def aonce(self, connection: Any = None, /, *, key: str | None = None) -> bool:
+        """`once` for a coroutine: also on an AsyncSession or AsyncConnection."""
+        from taskbridge.outbox.inbox import aonce
+
+        return await aonce(connection, task=self.task, job_id=self.id, key=key)

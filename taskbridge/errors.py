@@ -80,6 +80,10 @@ class BrokerUnavailable(EnqueueError):
     """The broker could not be reached within the stated time."""
 
 
+class NoTransaction(TaskBridgeError):
+    """Something that must be committed together with the caller's work was asked for outside of a transaction."""
+
+
 class StoreUnavailable(TaskBridgeError):
     """The store did not answer within its stated time."""
 

@@ -15,8 +15,11 @@ from taskbridge.codec.plain import copy_plain
 from taskbridge.errors import InvalidTask
 from taskbridge.retry import Retry
 from taskbridge.settings.suggestion import did_you_mean
+from taskbridge.timing import Timing
 
 Delivery = Literal["at_least_once", "at_most_once", "effectively_once"]
+
+LONGEST_ORDERING_KEY = 500
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -43,6 +46,10 @@ class TaskOptions:
     native: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
     """Engine to options for that engine alone."""
     backend: str = "default"
+    timing: Timing | None = None
+    """None: as the backend's URL says, `now` unless it says otherwise."""
+    ordering_key: str | None = None
+    """Jobs of one key leave the outbox in the order in which they were written."""
     metadata: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     """Plain JSON values that travel beside the arguments."""
 
@@ -89,6 +96,14 @@ class TaskOptions:
         choices = get_args(Delivery)
         _want(self.delivery in (None, *choices), "delivery", self.delivery, f"one of {', '.join(choices)}")
         _want(isinstance(self.backend, str), "backend", self.backend, "an alias from the settings")
+        timings = get_args(Timing)
+        _want(self.timing in (None, *timings), "timing", self.timing, f"one of {', '.join(timings)}")
+        _want(
+            self.ordering_key is None or (isinstance(self.ordering_key, str) and _is_key(self.ordering_key)),
+            "ordering_key",
+            self.ordering_key,
+            f"a text of 1 to {LONGEST_ORDERING_KEY} characters that can be printed",
+        )
         if self.delivery == "at_most_once" and self.retry is not None:
             raise InvalidTask("delivery='at_most_once' and retry contradict each other: take one of them out.")
 
@@ -121,6 +136,10 @@ def _check_moment(option: str, value: timedelta | datetime | None) -> None:
         value,
         "an aware datetime, or a timedelta that is not negative",
     )
+
+
+def _is_key(text: str) -> bool:
+    return 0 < len(text) <= LONGEST_ORDERING_KEY and text.isprintable()
 
 
 def _want(is_right: bool, option: str, value: object, wanted: str) -> None:

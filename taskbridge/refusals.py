@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from taskbridge.codec.limits import Lossy
+from taskbridge.codec.plain import copy_plain
 from taskbridge.codec.unchanged import is_carried, is_unchanged
 from taskbridge.errors import ConfigurationError, InvalidArguments, InvalidTask, UnsupportedFeature
 from taskbridge.settings.suggestion import did_you_mean
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from taskbridge.capability import Support
     from taskbridge.options import TaskOptions
     from taskbridge.task import Task
+    from taskbridge.timing import Timing
 
 
 def refuse_main_module(task: Task[Any, Any, Any], /) -> None:
@@ -91,6 +94,42 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
         check_ceiling(options.run_after, record.run_after, label, task)
     if options.retry is not None:
         check_ceiling(options.retry.longest_delay, record.retry, label, task)
+
+
+def check_timing(timing: Timing, options: TaskOptions, /, *, label: str) -> None:
+    """Refuse what no relay would hand on, and an order that nobody keeps.
+
+    Raises:
+        ConfigurationError: no outbox is set.
+        UnsupportedFeature: the task's options do not fit the timing.
+    """
+    if timing == "outbox":
+        from taskbridge.outbox import databases
+        from taskbridge.router import router
+
+        if not databases.urls(router.settings):
+            raise ConfigurationError(
+                f"timing='outbox' of the task {options.name!r} on {label}: no outbox is set, and nobody would hand the "
+                f"rows on. Set TASKBRIDGE_OUTBOX to the URL of the database that your connections lead to, for "
+                f"example postgresql://...; taskbridge worker relays it."
+            )
+        check_plain_native(options, label)
+    elif options.ordering_key is not None:
+        raise UnsupportedFeature(
+            f"ordering_key of the task {options.name!r} is refused on {label} with timing={timing!r}: only the outbox "
+            f"has an order. Write timing='outbox', or take the key out."
+        )
+
+
+def check_plain_native(options: TaskOptions, label: str, /) -> None:
+    """Refuse native options that a row of an outbox cannot hold."""
+    try:
+        copy_plain({engine: dict(values) for engine, values in options.native.items()})
+    except Lossy as loss:
+        raise UnsupportedFeature(
+            f"native{loss.path} of the task {options.name!r} cannot wait in the outbox of {label}: {loss.reason}. Give "
+            f"it a plain JSON value, or choose another timing."
+        ) from None
 
 
 def check_timeout(timeout: timedelta, support: Support, label: str, task: str) -> None:

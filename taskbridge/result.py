@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
-from taskbridge.errors import JobFailed, ResultNotReady
+from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout
 from taskbridge.store.record import DetailStatus, ResultStatus, TaskError
 from taskbridge.store.wait import pauses, timed_out, unrecorded
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from taskbridge.store.record import Record
+    from taskbridge.timing import Timing
 
 __all__ = ["DetailStatus", "ResultSource", "ResultStatus", "TaskError", "TaskResult"]
 
@@ -46,10 +47,12 @@ class TaskResult(Generic[T]):
     `StoreUnavailable` if the store does not answer.
     """
 
-    __slots__ = ("_is_read", "_record", "_source", "id")
+    __slots__ = ("_is_read", "_record", "_source", "id", "timing")
 
-    def __init__(self, job_id: str, source: ResultSource[T], /) -> None:
+    def __init__(self, job_id: str, source: ResultSource[T], timing: Timing | None = None, /) -> None:
         self.id: Final = job_id
+        self.timing: Final = timing
+        """How the job was handed over: `now`, `on_commit`, or by the `outbox`. None: not by this handle's call."""
         self._source = source
         self._record: Record | None = None
         self._is_read = False
@@ -148,12 +151,12 @@ class TaskResult(Generic[T]):
         waits = pauses(timeout)
         while True:
             self.refresh()
-            record = self._known()
-            if record.is_finished:
+            record = self._awaited()
+            if record is not None and record.is_finished:
                 return self._value(record)
             pause = next(waits, None)
             if pause is None:
-                raise timed_out(record, timeout)
+                raise self._timed_out(timeout)
             time.sleep(pause)
 
     async def await_(self, timeout: timedelta | None = None) -> T:
@@ -163,12 +166,12 @@ class TaskResult(Generic[T]):
         waits = pauses(timeout)
         while True:
             await self.arefresh()
-            record = self._known()
-            if record.is_finished:
+            record = self._awaited()
+            if record is not None and record.is_finished:
                 return self._value(record)
             pause = next(waits, None)
             if pause is None:
-                raise timed_out(record, timeout)
+                raise self._timed_out(timeout)
             await asyncio.sleep(pause)
 
     def __repr__(self) -> str:
@@ -191,8 +194,29 @@ class TaskResult(Generic[T]):
     def _known(self) -> Record:
         record = self._seen()
         if record is None:
-            raise unrecorded(self.id, self._source.off_reason)
+            raise unrecorded(self.id, self._where if self._is_on_its_way else self._source.off_reason)
         return record
+
+    def _awaited(self) -> Record | None:
+        """The record; None if the job is on its way to the broker still, and will have one."""
+        if self._record is None and self._is_on_its_way:
+            return None
+        return self._known()
+
+    @property
+    def _is_on_its_way(self) -> bool:
+        return self.timing in ("on_commit", "outbox") and self._source.off_reason is None
+
+    def _timed_out(self, timeout: timedelta | None) -> ResultTimeout:
+        if self._record is not None:
+            return timed_out(self._record, timeout)
+        return ResultTimeout(f"job {self.id} was not handed to its broker within {timeout}: {self._where}")
+
+    @property
+    def _where(self) -> str:
+        if self.timing == "outbox":
+            return "its transaction is not committed, or no relay (taskbridge worker) has come to its row"
+        return "its transaction is not committed"
 
     def _value(self, record: Record) -> T:
         if record.detail_status is DetailStatus.SUCCESSFUL:

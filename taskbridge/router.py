@@ -164,6 +164,7 @@ def configure(
     backends: Mapping[str, Any] | None = None,
     queues: Sequence[str] = (),
     imports: Sequence[str] = (),
+    outbox: Sequence[str] = (),
     signing_keys: Sequence[str] = (),
     unsigned: Literal["accept", "refuse"] = "refuse",
 ) -> None:
@@ -175,7 +176,8 @@ def configure(
             or connection of yours.
         queues: the queues that may be named, where a backend names none of its own. Default: `default`.
         imports: modules that declare tasks.
-
+        outbox: URLs of the databases of the application whose outboxes are relayed: sqlite:///./app.db,
+            postgresql://..., or django://ALIAS. Under Django its own is known.
         signing_keys: `name:secret` of each key; the first signs what is enqueued, and a worker runs what any of them
             signed. Better in the environment, as TASKBRIDGE_SIGNING_KEYS.
         unsigned: what a worker with keys does with messages that carry no signature at all.
@@ -185,7 +187,13 @@ def configure(
     """
     if url is not None and not isinstance(url, str):
         raise ConfigurationError(f"configure(url={mask_url(str(url))!r}): the URL must be a string.")
-    data = {"url": url, "backends": dict(backends or {}), "queues": tuple(queues), "imports": tuple(imports)}
+    data = {
+        "url": url,
+        "backends": dict(backends or {}),
+        "queues": tuple(queues),
+        "imports": tuple(imports),
+        "outbox": tuple(outbox),
+    }
     if signing_keys:
         data |= {"signing_keys": tuple(signing_keys), "unsigned": unsigned}
     router.configure(build({key: value for key, value in data.items() if value}, origin="configure()"))

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from taskbridge.context import Context
     from taskbridge.result import TaskResult
     from taskbridge.retry import Retry
+    from taskbridge.timing import Timing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +47,7 @@ class Task(Generic[P, R, C]):
     Calling it runs the function here and now. `enqueue` hands a job to the backend that the settings name.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_binding", "codec", "function", "module_path", "options")
+    __slots__ = ("__dict__", "__weakref__", "_binding", "_connection", "codec", "function", "module_path", "options")
 
     keeps_arguments: ClassVar[bool] = False
     """Whether the record of a job shows what it was called with."""
@@ -56,12 +57,22 @@ class Task(Generic[P, R, C]):
     module_path: str
     """`module.function`: where the task can be imported from."""
 
-    def __init__(self, function: Callable[..., C], options: TaskOptions, codec: Codec, module_path: str) -> None:
+    def __init__(
+        self,
+        function: Callable[..., C],
+        options: TaskOptions,
+        codec: Codec,
+        module_path: str,
+        *,
+        connection: object = None,
+        binding: Binding[R] | None = None,
+    ) -> None:
         self.function = function
         self.options = options
         self.codec = codec
         self.module_path = module_path
-        self._binding: Binding[R] | None = None
+        self._binding = binding
+        self._connection = connection
         functools.update_wrapper(self, function)
 
     @property
@@ -99,13 +110,11 @@ class Task(Generic[P, R, C]):
             UnsupportedFeature: the backend refuses an option; raised before any I/O.
             EnqueueError: the broker did not confirm; its `maybe_accepted` says whether it may hold the job.
         """
-        return self._bound().enqueue(args, kwargs)
+        return self._bound().enqueue(args, kwargs, connection=self._connection)
 
     async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """`enqueue` for a caller on an event loop, which it does not block."""
-        import asyncio
-
-        return await asyncio.to_thread(self.enqueue, *args, **kwargs)
+        return await self._bound().aenqueue(args, kwargs, connection=self._connection)
 
     def enqueue_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]], /) -> list[TaskResult[R]]:
         """Hand many jobs over at once, in one round trip where the broker allows it.
@@ -116,16 +125,29 @@ class Task(Generic[P, R, C]):
         Raises:
             As `enqueue`.
         """
-        return self._bound().enqueue_many([_split(call) for call in calls])
+        return self._bound().enqueue_many([_split(call) for call in calls], connection=self._connection)
 
-    def using(self, **changes: Any) -> Task[P, R, C]:
+    def using(self, *, connection: object = None, **changes: Any) -> Task[P, R, C]:
         """A copy with other options for its calls; the task itself does not change.
+
+        Args:
+            connection: whose transaction the timings `on_commit` and `outbox` mean: a Django alias (None: the one
+                that Django's routers choose), a SQLAlchemy session or connection, or a connection of sqlite3 or
+                psycopg.
+            changes: the options.
 
         Raises:
             InvalidTask: an unknown option, one that belongs to the declaration, or an impossible value.
         """
-        options = self.options.changed(changes, fixed=_DECLARED_ONLY)
-        return type(self)(self.function, options, self.codec, self.module_path)
+        options = self.options.changed(changes, fixed=_DECLARED_ONLY) if changes else self.options
+        return type(self)(
+            self.function,
+            options,
+            self.codec,
+            self.module_path,
+            connection=self._connection if connection is None else connection,
+            binding=None if changes else self._bound(),
+        )
 
     def get_result(self, job_id: str, /) -> TaskResult[R]:
         """The handle of a job that was enqueued earlier, by anyone."""
@@ -189,6 +211,8 @@ def task(
     run_after: timedelta | datetime | None = ...,
     result: bool = ...,
     delivery: Delivery | None = ...,
+    timing: Timing | None = ...,
+    ordering_key: str | None = ...,
     native: Mapping[str, Mapping[str, Any]] = ...,
     backend: str = ...,
     metadata: Mapping[str, Any] = ...,
@@ -206,6 +230,8 @@ def task(
     run_after: timedelta | datetime | None = ...,
     result: bool = ...,
     delivery: Delivery | None = ...,
+    timing: Timing | None = ...,
+    ordering_key: str | None = ...,
     native: Mapping[str, Mapping[str, Any]] = ...,
     backend: str = ...,
     metadata: Mapping[str, Any] = ...,

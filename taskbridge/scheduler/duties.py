@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Final
 
+from taskbridge.outbox import Relay, open_outbox
+from taskbridge.outbox.databases import shown, urls
 from taskbridge.router import router
 from taskbridge.scheduler.scheduler import Scheduler
+from taskbridge.scheduler.unshared import Unshared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,4 +37,13 @@ def scheduling(aliases: Sequence[str], tell: Callable[[str], None], /) -> Iterat
             if store is not None and duties:
                 running.enter_context(Scheduler(store, duties, tell=tell))
             names += [duty.name for duty in duties]
+        for relay in _relays() if aliases else ():
+            running.callback(relay.close)
+            running.enter_context(Scheduler(Unshared(), [relay], tell=lambda _words: None))
+            names.append(relay.name)
         yield names
+
+
+def _relays() -> list[Relay]:
+    """One for each database of the application that has an outbox. Which process relays is settled in that database."""
+    return [Relay(open_outbox(url), name=f"outbox {shown(url)}") for url in urls(router.settings)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from taskbridge.backend import Backend
+    from taskbridge.timing import Timing
 
 DEFAULT = "default"
 
@@ -46,6 +47,11 @@ class BackendSettings:
         return self._url.crash_budget
 
     @property
+    def timing(self) -> Timing:
+        """When a job goes to the broker, unless its task or call says."""
+        return self._url.timing
+
+    @property
     def _url(self) -> BackendURL:
         return self.target if isinstance(self.target, BackendURL) else BackendURL(engine="", broker="")
 
@@ -58,6 +64,8 @@ class Settings:
     queues: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     """Modules that declare tasks; a worker imports them."""
+    outbox: tuple[str, ...] = field(default=(), repr=False)
+    """URLs of the application's databases whose outboxes are relayed; passwords included."""
     signing_keys: KeyRing | None = None
     """None: messages are neither signed nor checked."""
 
@@ -77,7 +85,7 @@ def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
     Raises:
         ConfigurationError: an unknown key, with a suggestion, or a value of the wrong kind.
     """
-    _refuse_unknown(data, ("url", "backends", "queues", "imports", "signing_keys", "unsigned"), origin)
+    _refuse_unknown(data, ("url", "backends", "queues", "imports", "outbox", "signing_keys", "unsigned"), origin)
     tables = data.get("backends", {})
     if not isinstance(tables, Mapping):
         raise ConfigurationError(f"{origin}: backends must be a table of alias to URL, not {tables!r}.")
@@ -90,6 +98,7 @@ def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
         backends=backends,
         queues=words(data.get("queues", ()), "queues", origin),
         imports=words(data.get("imports", ()), "imports", origin),
+        outbox=words(data.get("outbox", ()), "outbox", origin),
         signing_keys=_signing_keys(data, origin),
     )
 

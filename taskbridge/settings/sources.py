@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "TASKBRIDGE_"
-ENVIRONMENT_KEYS = ("URL", "QUEUES", "IMPORTS", "SIGNING_KEYS", "UNSIGNED")
+ENVIRONMENT_KEYS = ("URL", "QUEUES", "IMPORTS", "OUTBOX", "SIGNING_KEYS", "UNSIGNED")
 FOREIGN_PREFIXES = ("TASKBRIDGE_TEST_", "TASKBRIDGE_PROCESS_", "TASKBRIDGE_WORKER_")
 """Variables of ours that are not settings."""
 
@@ -34,6 +34,7 @@ def load(configured: Settings | None, /, *, environment: Mapping[str, str] | Non
         backends={alias: replace(backend, queues=backend.queues or queues) for alias, backend in backends.items()},
         queues=queues,
         imports=tuple(imports),
+        outbox=next((source.outbox for source in sources if source.outbox), ()),
         signing_keys=next((source.signing_keys for source in sources if source.signing_keys), None),
     )
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from taskbridge.errors import ConfigurationError
 from taskbridge.settings.suggestion import did_you_mean
+from taskbridge.timing import Timing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 CORE_OPTIONS = {
     "store": "URL of the store of results and dead letters, where the broker's own server shall not hold them",
+    "timing": "on_commit or outbox: when a job goes to the broker, unless its task says; now by default",
     "strict": "yes: refuse what TaskBridge would have to emulate",
     "workers": "native: the workers are not run by TaskBridge",
     "result_ttl": "seconds that a result is kept after its job has ended; a day by default",
@@ -60,6 +62,10 @@ class BackendURL:
     @property
     def has_native_workers(self) -> bool:
         return self.choice("workers", ("taskbridge", "native"), "taskbridge") == "native"
+
+    @property
+    def timing(self) -> Timing:
+        return cast(Timing, self.choice("timing", get_args(Timing), "now"))
 
     @property
     def size_limit(self) -> int:

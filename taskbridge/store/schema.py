@@ -87,28 +87,91 @@ ran a job, and for jobs of Django's API with what.
 All times are microseconds since 1970, UTC. A payload is in base64.
 """
 
+APPLICATION_STEPS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """
+        CREATE TABLE taskbridge_outbox (
+            position {serial_key},
+            id TEXT NOT NULL,
+            backend TEXT NOT NULL,
+            task TEXT NOT NULL,
+            queue_name TEXT NOT NULL,
+            ordering_key TEXT,
+            message TEXT NOT NULL,
+            record TEXT,
+            written_at BIGINT NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            retry_at BIGINT NOT NULL DEFAULT 0,
+            error TEXT,
+            dead_at BIGINT
+        )
+        """,
+        """
+        CREATE INDEX taskbridge_outbox_ordering_key ON taskbridge_outbox (ordering_key, position)
+        WHERE ordering_key IS NOT NULL
+        """,
+        """
+        CREATE TABLE taskbridge_outbox_relay (
+            name TEXT PRIMARY KEY,
+            holder TEXT NOT NULL,
+            until BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE taskbridge_inbox (
+            key TEXT PRIMARY KEY,
+            task TEXT NOT NULL,
+            job_id TEXT NOT NULL,
+            written_at BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_inbox_written_at ON taskbridge_inbox (written_at)",
+    ),
+)
+"""The tables that live in the application's own database, beside what its transactions change.
 
-def version(cursor: Cursor, dialect: Dialect) -> int:
+Step 1: the outbox, who relays it, and the inbox.
+"""
+
+VERSIONS: Final = "taskbridge_schema"
+APPLICATION_VERSIONS: Final = "taskbridge_application_schema"
+"""Which steps a database has had, of either list: both may be in one database."""
+
+_CREATE_VERSIONS: Final = "CREATE TABLE IF NOT EXISTS {table} (version INTEGER PRIMARY KEY)"
+
+
+def version(cursor: Cursor, dialect: Dialect, *, table: str = VERSIONS) -> int:
     """The number of the last step that this database has had; 0 for none."""
-    cursor.execute(dialect.sql(dialect.table_exists), ("taskbridge_schema",))
+    cursor.execute(dialect.sql(dialect.table_exists), (table,))
     if cursor.fetchone() is None:
         return 0
-    cursor.execute("SELECT max(version) FROM taskbridge_schema")
+    cursor.execute(f"SELECT max(version) FROM {table}")  # noqa: S608 - a constant
     row = cursor.fetchone()
     return 0 if row is None or row[0] is None else int(row[0])
 
 
-def upgrade(cursor: Cursor, dialect: Dialect, *, steps: tuple[tuple[str, ...], ...] = STEPS) -> None:
+def upgrade_application(cursor: Cursor, dialect: Dialect) -> None:
+    """`upgrade` for the tables that live in the application's own database."""
+    upgrade(cursor, dialect, steps=APPLICATION_STEPS, table=APPLICATION_VERSIONS)
+
+
+def script(dialect: Dialect, *, steps: tuple[tuple[str, ...], ...], table: str, after: int = 0) -> list[str]:
+    """The statements of the steps after a number, for a migration tool; the table of the versions is among them."""
+    found = [_CREATE_VERSIONS.format(table=table)]
+    for number, statements in enumerate(steps[after:], start=after + 1):
+        found += [statement.replace("{serial_key}", dialect.serial_key) for statement in statements]
+        found.append(f"INSERT INTO {table} (version) VALUES ({number})")  # noqa: S608 - constants only
+    return found
+
+
+def upgrade(
+    cursor: Cursor, dialect: Dialect, *, steps: tuple[tuple[str, ...], ...] = STEPS, table: str = VERSIONS
+) -> None:
     """Run the steps that are missing, inside the transaction that the caller has begun.
 
     Any number of processes may do so at once. A database that is ahead of this code is left as it is.
     """
     if dialect.lock_schema is not None:
         cursor.execute(dialect.lock_schema)
-    done = version(cursor, dialect)
-    if done == 0:
-        cursor.execute("CREATE TABLE IF NOT EXISTS taskbridge_schema (version INTEGER PRIMARY KEY)")
-    for number, statements in enumerate(steps[done:], start=done + 1):
-        for statement in statements:
-            cursor.execute(statement)
-        cursor.execute(dialect.sql("INSERT INTO taskbridge_schema (version) VALUES (?)"), (number,))
+    for statement in script(dialect, steps=steps, table=table, after=version(cursor, dialect, table=table)):
+        cursor.execute(statement)

@@ -17,11 +17,12 @@ BUSY_TIMEOUT: Final = 5.0
 """Seconds that a statement waits for another process's write."""
 
 
-def sqlite_database(path: Path, /) -> OwnDatabase:
+def sqlite_database(path: Path, /, *, enter_wal: bool = True) -> OwnDatabase:
     """The database in this file, which is created if there is none. Its folder must exist.
 
-    It is put into WAL mode, so that readers and one writer do not wait for each other, with `synchronous=NORMAL`: what
-    was written survives the death of every process; a power cut may take back the last transactions.
+    Our own file is put into WAL mode, so that readers and one writer do not wait for each other, with
+    `synchronous=NORMAL`: what was written survives the death of every process; a power cut may take back the last
+    transactions. With `enter_wal` off the file is the application's, and stays as it is.
     """
     path = path.absolute()
     if not path.parent.is_dir():
@@ -30,8 +31,9 @@ def sqlite_database(path: Path, /) -> OwnDatabase:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
-            _enter_wal(connection)
-            connection.execute("PRAGMA synchronous = NORMAL")
+            if enter_wal:
+                _enter_wal(connection)
+                connection.execute("PRAGMA synchronous = NORMAL")
         except BaseException:
             connection.close()
             raise

@@ -103,6 +103,8 @@ def worker_environment(options: WorkerOptions, /) -> dict[str, str]:
         key = "TASKBRIDGE_URL" if options.alias == DEFAULT else f"TASKBRIDGE_BACKENDS__{options.alias.upper()}__URL"
         environment[key] = settings.target.full()
     environment["TASKBRIDGE_QUEUES"] = ",".join(settings.queues)
+    if router.settings.outbox:
+        environment["TASKBRIDGE_OUTBOX"] = ",".join(router.settings.outbox)
     keys = router.settings.signing_keys
     if keys is not None:
         environment["TASKBRIDGE_SIGNING_KEYS"] = keys.to_wire()

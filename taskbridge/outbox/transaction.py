@@ -1,0 +1,78 @@
+"""The caller's connection, whatever its kind: what is written on it is committed or rolled back with the caller's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from taskbridge.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskbridge.store.dialect import Dialect
+
+
+class Transaction(Protocol):
+    """One of the caller's connections."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+    @property
+    def is_open(self) -> bool:
+        """Whether what is written now waits for a commit by the caller; False where it is committed at once."""
+
+    def execute(self, statement: str, parameters: Sequence[object], /) -> int:
+        """Run a statement that was written with `?`; how many rows it touched."""
+
+    def after_commit(self, callback: Callable[[], None], /) -> None:
+        """Call this once the caller's transaction has been committed, and never if it is rolled back.
+
+        Raises:
+            UnsupportedFeature: this kind of connection tells nobody of its commit.
+        """
+
+
+def on(connection: object, /) -> Transaction:
+    """What `using(connection=...)` was given. None, or an alias of `DATABASES`, means Django's connection.
+
+    Nothing is imported for kinds that the application does not use: an object is known by the module of its class.
+
+    Raises:
+        ConfigurationError: there is no such kind, or no connection at all.
+    """
+    from taskbridge.outbox import on_django
+
+    if on_django.is_meant(connection):
+        return on_django.DjangoTransaction(connection)
+    kind = kind_of(connection)
+    if kind == "sqlalchemy":
+        from taskbridge.outbox.on_sqlalchemy import sqlalchemy_transaction
+
+        return sqlalchemy_transaction(connection)
+    if kind in ("sqlite3", "psycopg"):
+        from taskbridge.outbox.on_dbapi import dbapi_transaction
+
+        return dbapi_transaction(connection, kind)
+    if connection is None:
+        raise ConfigurationError(
+            "No connection is given, and this is no Django project. Say whose transaction is meant: "
+            "using(connection=...) with a SQLAlchemy session or connection, or one of sqlite3 or psycopg."
+        )
+    raise ConfigurationError(
+        f"A connection of the type {type(connection).__module__}.{type(connection).__qualname__} is not known. Give an "
+        f"alias of Django's DATABASES, a SQLAlchemy Session or Connection, or a connection of sqlite3 or psycopg."
+    )
+
+
+def kind_of(connection: object, /) -> str:
+    """The library that the class of this connection, or of what it is derived from, comes from; else an empty text."""
+    for base in type(connection).__mro__:
+        library = base.__module__.partition(".")[0].lstrip("_")
+        if library in ("sqlalchemy", "sqlite3", "psycopg"):
+            return library
+    return ""
+
+
+def class_names(connection: Any, /) -> frozenset[str]:
+    """The names of the object's class and of those that it is derived from."""
+    return frozenset(base.__name__ for base in type(connection).__mro__)
