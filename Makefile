@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BACKEND ?=
-WORKERS ?= 3
+WORKERS ?= 5
 
 bin = $(VENV)/bin
 environment = $(PYTHON) scripts/environment.py --venv $(VENV)
@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test check bench format hostile conformance gauntlet pages requirements changelog clean
+.PHONY: help compare compare-full test wide check bench format hostile conformance gauntlet pages requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -34,7 +34,11 @@ test: check servers tests ## lint, types, and all tests; BACKEND=celery: only th
 check: lint types ## lint and types only
 
 tests: environment
-	@$(pytest) $(parallel) $(if $(BACKEND),-k "$(BACKEND)") $(ARGS)
+	@$(pytest) --cache-clear -m "not wide" $(parallel) $(if $(BACKEND),-k "$(BACKEND)") $(ARGS) \
+		|| $(bin)/python scripts/alone.py
+
+wide: servers ## what `make test` tries once, in every combination: other Pythons, the other Django, fetched servers, each flip
+	@$(pytest) -m wide $(parallel) $(ARGS)
 
 test-%: environment ## the tests of one backend, as in `make test-rq`
 	@$(pytest) $(parallel) -k "$*" $(ARGS)

@@ -31,7 +31,7 @@ def send(codec: Codec, value: Any) -> Any:
 
 
 @given(typed)
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_a_value_arrives_as_it_was_sent(case: tuple[Any, Any]) -> None:
     annotation, value = case
     codec = codec_of(annotation)
@@ -48,7 +48,7 @@ def test_plain_values_need_no_annotation(value: Any) -> None:
 
 
 @given(near | st.tuples(declared.map(operator.itemgetter(0)), anything))
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_whatever_is_sent_arrives_unchanged_or_is_refused(case: tuple[Any, Any]) -> None:
     annotation, value = case
     codec = codec_of(annotation)
@@ -70,7 +70,7 @@ def test_without_an_annotation_a_value_arrives_unchanged_or_is_refused(value: An
 
 
 @given(unions, st.sampled_from([None, list]), anything)
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_a_union_is_never_mistaken(members: list[Any], inside: Any, value: Any) -> None:
     union: Any = functools.reduce(operator.or_, (type(None) if member is None else member for member in members))
     codec = codec_of(list[union] if inside else union)
@@ -83,7 +83,6 @@ def test_a_union_is_never_mistaken(members: list[Any], inside: Any, value: Any) 
 
 
 @given(declared, plain)
-@settings(max_examples=200)
 def test_any_json_is_decoded_or_refused_as_undecodable(annotation: Any, wire: Any) -> None:
     with contextlib.suppress(UndecodableMessage):
         codec_of(annotation[0]).decode([wire], {})

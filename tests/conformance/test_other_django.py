@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST_WITH_DJANGO_6 = (3, 12)
 NAMES = ("django+db", "django+rq")
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("other-django")]
+pytestmark = [pytest.mark.wide, pytest.mark.timeout(600), pytest.mark.xdist_group("other-django")]
 
 
 @pytest.fixture(scope="module")

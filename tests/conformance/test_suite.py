@@ -89,7 +89,9 @@ def test_a_wrong_field_of_a_django_backend_turns_the_suite_red(name: str) -> Non
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize(
+    "name", [name if name == "memory" else pytest.param(name, marks=pytest.mark.wide) for name in SERVED]
+)
 def test_a_wrong_word_about_promptness_turns_the_suite_red(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

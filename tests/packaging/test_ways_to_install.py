@@ -11,6 +11,7 @@ from tests.packaging.environments import Environment, checkout, create, installe
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+EACH_PYTHON = [minor if minor == HERE else pytest.param(minor, marks=pytest.mark.wide) for minor in interpreters()]
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def source(tmp_path: Path) -> Path:
     return checkout(tmp_path / "source")
 
 
-@pytest.mark.parametrize("minor", interpreters())
+@pytest.mark.parametrize("minor", EACH_PYTHON)
 def test_pip_installs_a_plain_checkout_with_an_extra(minor: str, source: Path, tmp_path: Path) -> None:
     environment = create(tmp_path / "environment", minor)
     environment.pip_install(".[celery]", cwd=source)
@@ -28,7 +29,7 @@ def test_pip_installs_a_plain_checkout_with_an_extra(minor: str, source: Path, t
     every_root_imports(environment)
 
 
-@pytest.mark.parametrize("minor", interpreters())
+@pytest.mark.parametrize("minor", EACH_PYTHON)
 def test_pip_installs_a_checkout_in_place(minor: str, source: Path, tmp_path: Path) -> None:
     environment = create(tmp_path / "environment", minor)
     environment.pip_install("--editable", ".", cwd=source)
@@ -38,7 +39,7 @@ def test_pip_installs_a_checkout_in_place(minor: str, source: Path, tmp_path: Pa
     environment.ask("import taskbridge.added_later")
 
 
-@pytest.mark.parametrize("minor", interpreters())
+@pytest.mark.parametrize("minor", EACH_PYTHON)
 def test_the_wheel_installs_without_its_sources(minor: str, source: Path, tmp_path: Path) -> None:
     run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(source)])
     (wheel,) = tmp_path.glob("*.whl")
@@ -50,7 +51,7 @@ def test_the_wheel_installs_without_its_sources(minor: str, source: Path, tmp_pa
     type_checks(environment)
 
 
-@pytest.mark.parametrize("minor", interpreters())
+@pytest.mark.parametrize("minor", EACH_PYTHON)
 def test_uv_sync_makes_an_environment_of_its_own(minor: str, source: Path) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
     # The development group is installed once; what differs between Pythons is the project itself.

@@ -124,7 +124,9 @@ MISSING: dict[Kind, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.wide) if kind != "redis" else kind for kind in KINDS]
+)
 def test_fetched_debian_packages_run_from_where_they_lie(kind: Kind, tmp_path: Path) -> None:
     if not debs.possible():
         pytest.skip("no apt on this machine")
