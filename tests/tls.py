@@ -10,16 +10,22 @@ import threading
 from pathlib import Path
 
 
+def certificate(folder: Path, subject: str) -> tuple[Path, Path]:
+    """A certificate for `DNS:name` or `IP:address`, and its key."""
+    made, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=tests",
+         "-addext", f"subjectAltName={subject}", "-keyout", str(key), "-out", str(made)],
+        check=True, capture_output=True, timeout=30,
+    )  # fmt: skip
+    return made, key
+
+
 class Proxy:
     """Speaks TLS to clients, and passes on what they say to a plain server."""
 
     def __init__(self, target: tuple[str, int], folder: Path, name: str) -> None:
-        self.certificate, key = folder / "certificate.pem", folder / "key.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-             "-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(self.certificate)],
-            check=True, capture_output=True, timeout=30,
-        )  # fmt: skip
+        self.certificate, key = certificate(folder, f"DNS:{name}")
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(self.certificate, key)
         self._target = target

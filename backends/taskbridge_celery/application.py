@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery, signals
@@ -103,11 +104,17 @@ def check_app(app: Any, label: str, /) -> Celery:
 
 def broker_url(url: BackendURL, /) -> str:
     """What Kombu is told, password included."""
-    if url.broker in ("redis", "rediss"):
-        from taskbridge.brokers.redis import redis_url
+    if url.broker not in ("redis", "rediss"):
+        return url.server()
+    from taskbridge.brokers.redis import redis_url
 
-        return redis_url(url)
-    return url.server()
+    plain = redis_url(url)
+    if not _is_watched(url):
+        return plain
+    # Kombu takes one URL for each Sentinel, and the rest as transport options.
+    places = ((url.host, url.port), *url.more_hosts)
+    each = [replace(url, host=host, port=port, more_hosts=()) for host, port in places]
+    return ";".join(one.server("sentinel") for one in each)
 
 
 def _tls(url: BackendURL) -> Any:
@@ -119,10 +126,23 @@ def _tls(url: BackendURL) -> Any:
     return None
 
 
+def _is_watched(url: BackendURL) -> bool:
+    return "sentinel" in url.options
+
+
+def _sentinel_options(url: BackendURL) -> dict[str, Any]:
+    from taskbridge.brokers.sentinel import sentinel_arguments
+
+    tls = _tls(url)
+    arguments = {**sentinel_arguments(url), "ssl": tls is not None, **(tls or {})}
+    return {"master_name": url.options["sentinel"], "sentinel_kwargs": arguments}
+
+
 def _transport_options(url: BackendURL) -> dict[str, Any]:
     if url.broker not in ("redis", "rediss"):
         return {"confirm_publish": True}
     return {
+        **(_sentinel_options(url) if _is_watched(url) else {}),
         # For what stock workers hold; ours renew what they hold, under a lease that is much shorter.
         "visibility_timeout": url.number("visibility_timeout", VISIBILITY_SECONDS),
         "taskbridge_lease": url.number("lease", LEASE_SECONDS),

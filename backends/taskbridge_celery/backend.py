@@ -21,6 +21,7 @@ from uuid import UUID
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.errors import ConfigurationError
 from taskbridge.process import Command
+from taskbridge.settings import SENTINEL_OPTIONS
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_celery import priority
@@ -64,6 +65,7 @@ class CeleryBackend(Backend):
     engine: ClassVar[str] = "celery"
     brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss", "amqp", "amqps")
     url_options: ClassVar[Mapping[str, str]] = {
+        **SENTINEL_OPTIONS,
         "app": "module:attribute of your own Celery app, whose broker and settings are used",
         "pool": "prefork, threads or solo: where attempts run",
         "priority": "RabbitMQ: the queues' x-max-priority, 10 at most advised",
@@ -97,7 +99,7 @@ class CeleryBackend(Backend):
         self._max_priority = self.app.conf.task_queue_max_priority or 0
         self._has_native_workers = url is not None and url.has_native_workers
         names_store = store is not None or (url is not None and url.store is not None)
-        self._has_store = names_store or self._broker_is_store()
+        self._has_store = names_store or self._store_at_broker() is not None
         self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
@@ -166,12 +168,20 @@ class CeleryBackend(Backend):
         """The result store in the same Redis; RabbitMQ holds none."""
         if self._store_url is not None:
             return open_store(self._store_url)
-        return open_store(self.app.conf.broker_url) if self._broker_is_store() else None
+        at_broker = self._store_at_broker()
+        return open_store(at_broker) if at_broker is not None else None
 
-    def _broker_is_store(self) -> bool:
-        """Behind Sentinel the broker's URL names no Redis server: a store has to be named."""
+    def _store_at_broker(self) -> str | None:
+        """Where an app of yours goes through Sentinel its broker's URL names no Redis server: name a store."""
+        if not self._is_redis:
+            return None
+        if self._is_ours:
+            from taskbridge.brokers.redis import redis_url
+
+            assert self._url is not None
+            return redis_url(self._url)
         url = self.app.conf.broker_url
-        return self._is_redis and isinstance(url, str) and url.startswith(("redis://", "rediss://"))
+        return url if isinstance(url, str) and url.startswith(("redis://", "rediss://")) else None
 
     def _serve_redis(self, run: Run, tasks: Iterable[str]) -> None:
         from taskbridge_celery.redis_transport.transport import install

@@ -131,8 +131,9 @@ class Publisher:
                 raise BrokerUnavailable(
                     f"{self._label} refuses the credentials: {error}", maybe_accepted=False
                 ) from error
+            problem = str(error).partition(" : <")[0]  # of Sentinels redis-py tells all about each client
             raise BrokerUnavailable(
-                f"{self._label} cannot be reached (waited at most {CONNECT_SECONDS} s): {error}", maybe_accepted=False
+                f"{self._label} cannot be reached (waited at most {CONNECT_SECONDS} s): {problem}", maybe_accepted=False
             ) from error
 
     def _send(self, producer: Producer, count: int, send: Callable[[Producer], object]) -> None:

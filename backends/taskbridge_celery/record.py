@@ -48,7 +48,7 @@ def record(
             emulated(Results, cost="three writes a job to the store")
             if has_store
             else refused(
-                "Neither RabbitMQ nor Sentinel holds results. Name a store, for example ?store=redis://host/0."
+                "Neither RabbitMQ nor the Sentinels of an app of yours hold results. Name a store, for example ?store=redis://host/0."
             )
         ),
         dead_letters=(

@@ -18,6 +18,7 @@ from dramatiq.common import current_millis
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.errors import ConfigurationError
 from taskbridge.process import Command
+from taskbridge.settings import SENTINEL_OPTIONS
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_dramatiq.actors import register
@@ -51,6 +52,7 @@ class DramatiqBackend(Backend):
     engine: ClassVar[str] = "dramatiq"
     brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss", "amqp", "amqps")
     url_options: ClassVar[Mapping[str, str]] = {
+        **SENTINEL_OPTIONS,
         "app": "module:broker, your own broker instead of a server in the URL",
         "heartbeat": "seconds of silence after which a worker's jobs are given to others, on Redis (8)",
         "namespace": "prefix of the keys in Redis, if not dramatiq",
@@ -137,7 +139,9 @@ class DramatiqBackend(Backend):
             return open_store(self._store)
         if self._url is None or self._is_adopted or self.kind != "redis":
             return None
-        return open_store(self._url.server())
+        from taskbridge.brokers.redis import redis_url
+
+        return open_store(redis_url(self._url))
 
     def _record(self) -> Capabilities:
         if self._has_native_workers:

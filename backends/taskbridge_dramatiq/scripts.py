@@ -37,9 +37,9 @@ class Script:
     def __call__(self, client: Redis, keys: tuple[Any, ...], *arguments: Any) -> Any:
         """Run it: one command, unless the server does not know it yet."""
         try:
-            return client.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]  # redis-py has no annotations here
+            return client.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
         except NoScriptError:
-            return client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)  # type: ignore[no-untyped-call]  # as above
+            return client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
 
 
 ENQUEUE: Final = Script("""

@@ -22,6 +22,7 @@ from huey.storage import RedisStorage, SqliteStorage
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.errors import ConfigurationError
 from taskbridge.process import Command
+from taskbridge.settings import SENTINEL_OPTIONS
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_huey.claiming import claim_instead_of_deleting, claims_on, own_storage
@@ -51,6 +52,7 @@ class HueyBackend(Backend):
     engine: ClassVar[str] = "huey"
     brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss", "sqlite")
     url_options: ClassVar[Mapping[str, str]] = {
+        **SENTINEL_OPTIONS,
         "priority": "yes: a sorted set instead of a list on Redis",
         "serializer": "json, or pickle to talk with a legacy Huey",
         "worker_type": "process or thread",
@@ -170,7 +172,9 @@ class HueyBackend(Backend):
             return open_store(self._store_url) if self._store_url is not None else None
         if self._url.broker == "sqlite":
             return open_store(f"sqlite:///{sqlite_path(self._url)}")
-        return open_store(self._url.server())
+        from taskbridge.brokers.redis import redis_url
+
+        return open_store(redis_url(self._url))
 
     def instance(self, queue_name: str) -> Huey:
         """The Huey of one queue."""

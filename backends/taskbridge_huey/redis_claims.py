@@ -14,8 +14,10 @@ from huey.storage import RedisPriorityQueue, RedisStorage
 from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from taskbridge.brokers.redis import Sender
+from taskbridge.brokers.sentinel import own_pool
 from taskbridge_huey.claim import (
     CRASH_MARK,
     LEASE_SECONDS,
@@ -183,14 +185,15 @@ def redis_claims(storage: Any, /) -> RedisClaims | None:
 
 
 def _without_repeats(pool: ConnectionPool) -> ConnectionPool:
-    if type(pool) is not ConnectionPool and type(pool).__name__ != "BlockingConnectionPool":
-        return pool  # Sentinel's, which finds its server by itself
-    arguments = {
-        **pool.connection_kwargs,
+    arguments: dict[str, Any] = {
         "socket_timeout": WAIT_SECONDS + ANSWER_SECONDS,
         "retry": Retry(NoBackoff(), 0),
     }
-    return ConnectionPool(connection_class=pool.connection_class, **arguments)
+    if type(pool) is SentinelConnectionPool:
+        return own_pool(pool, **arguments)
+    if type(pool) is not ConnectionPool and type(pool).__name__ != "BlockingConnectionPool":
+        return pool
+    return ConnectionPool(connection_class=pool.connection_class, **{**pool.connection_kwargs, **arguments})
 
 
 assert CRASH_MARK == b"\ntaskbridge-crashes:", "the scripts have it too"

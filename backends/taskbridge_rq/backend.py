@@ -25,6 +25,7 @@ from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
 from taskbridge.check.redis import redis_findings
 from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
+from taskbridge.settings import SENTINEL_OPTIONS
 from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_rq.connection import CLASSES, for_enqueuing, worker_url
@@ -54,7 +55,10 @@ class RQBackend(Backend):
 
     engine: ClassVar[str] = "rq"
     brokers: ClassVar[tuple[str, ...]] = ("redis", "rediss")
-    url_options: ClassVar[Mapping[str, str]] = {"serializer": "json, or pickle to talk with a legacy RQ"}
+    url_options: ClassVar[Mapping[str, str]] = {
+        **SENTINEL_OPTIONS,
+        "serializer": "json, or pickle to talk with a legacy RQ",
+    }
     wire_names: ClassVar[Literal["name", "module path"]] = "module path"
     capabilities: Capabilities
     job_path: ClassVar[str] = "taskbridge_rq.app.Job"

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlencode
 
 from redis import BlockingConnectionPool, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.sentinel import SentinelConnectionPool
 from rq.connections import get_connection_kwargs
 
 from taskbridge.brokers.redis import pool_arguments
+from taskbridge.brokers.sentinel import own_pool, sentinel_url
 from taskbridge.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,9 +27,11 @@ CLASSES: Final = (
 def for_enqueuing(connection: Redis, /) -> Redis:
     """A client of its own that reaches the same server, and that repeats no write.
 
-    A pool that is built otherwise than from host, port or path (Sentinel's) is used as it is.
+    A pool of a kind that is not known is used as it is.
     """
     pool = connection.connection_pool
+    if type(pool) is SentinelConnectionPool and pool.is_master:
+        return Redis(connection_pool=own_pool(pool, **pool_arguments(), decode_responses=False))
     if type(pool) not in (ConnectionPool, BlockingConnectionPool):
         return connection
     theirs = {key: value for key, value in get_connection_kwargs(connection).items() if value is not None}
@@ -45,6 +49,8 @@ def worker_url(connection: Redis, /) -> str:
         ConfigurationError: no URL says how this connection is made.
     """
     pool = connection.connection_pool
+    if type(pool) is SentinelConnectionPool and (watched := sentinel_url(pool)) is not None:
+        return watched
     arguments = pool.connection_kwargs
     if type(pool) not in (ConnectionPool, BlockingConnectionPool) or arguments.get("credential_provider") is not None:
         raise ConfigurationError(

@@ -14,6 +14,8 @@ from redis import Redis, exceptions
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from taskbridge.brokers.redis import server_pool
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -78,3 +80,10 @@ class PatientRedis(Redis):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.set_retry(Patience())
+
+    @classmethod
+    def from_url(cls, url: str, **options: Any) -> PatientRedis:
+        """The server of a URL as TaskBridge writes it, behind Sentinel too."""
+        client = cls(connection_pool=server_pool(url, **options))
+        client.auto_close_connection_pool = True
+        return client

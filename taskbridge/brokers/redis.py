@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from redis import ConnectionPool, Redis, exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError
 
+from taskbridge.brokers.sentinel import SEARCH_SECONDS, sentinel_pool
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError
+from taskbridge.settings import SENTINEL_OPTIONS, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +41,7 @@ def pool_arguments() -> dict[str, Any]:
 
 def producer_pool(url: BackendURL, /, **arguments: Any) -> ConnectionPool:
     """A pool for enqueuing. It is safe in threads and after `os.fork()`. Nothing is connected yet."""
-    return ConnectionPool.from_url(redis_url(url), **{**pool_arguments(), **arguments})
+    return server_pool(redis_url(url), **{**pool_arguments(), **arguments})
 
 
 def producer_client(url: BackendURL, /) -> Redis:
@@ -46,8 +49,22 @@ def producer_client(url: BackendURL, /) -> Redis:
     return Redis(connection_pool=producer_pool(url))
 
 
+def server_pool(url: str, /, **arguments: Any) -> ConnectionPool:
+    """A pool for the server of a URL, or for the master that the Sentinels of the URL watch. Nothing is connected yet.
+
+    Raises:
+        ConfigurationError: it names several hosts, and no master.
+        ValueError, TypeError: it cannot be read otherwise, or has an option that redis-py has not.
+    """
+    if "," in url or "sentinel" in url:
+        parsed = parse_url(url)
+        if "sentinel" in parsed.options:
+            return sentinel_pool(parsed, **arguments)
+    return ConnectionPool.from_url(url, **arguments)
+
+
 def redis_url(url: BackendURL, /) -> str:
-    """The server's URL, password included, checked for what redis-py would take silently for something else.
+    """The server's URL, passwords included, checked for what redis-py would take silently for something else.
 
     Raises:
         ConfigurationError: the path is no database number.
@@ -55,7 +72,7 @@ def redis_url(url: BackendURL, /) -> str:
     database = url.path.strip("/")
     if database and not database.isdecimal():
         raise ConfigurationError(f"{url}: the path of a Redis URL is a database number, such as /0, not {url.path!r}.")
-    return url.server()
+    return url.server(options=SENTINEL_OPTIONS)
 
 
 class Sender:
@@ -147,6 +164,16 @@ def enqueue_error(label: str, error: Exception, /) -> EnqueueError:
 
 
 def _unavailable(label: str, error: Exception) -> BrokerUnavailable:
+    if isinstance(error, MasterNotFoundError):
+        found = str(error).partition(" : <")[0]  # redis-py's own tells all of each Sentinel's client
+        text = (
+            f"{label}: the Sentinels were asked for at most {SEARCH_SECONDS} s and name {found}. During a failover "
+            f"repeat the call; else correct the hosts or ?sentinel=."
+        )
+        return BrokerUnavailable(text, maybe_accepted=False)
+    if isinstance(error.__context__, exceptions.ReadOnlyError):
+        text = f"{label}: the server refused the job, since it is no longer the master. Repeat the call."
+        return BrokerUnavailable(text, maybe_accepted=False)
     # redis-py has no type of its own for "never connected"; both of its texts for it have this word.
     never_connected = "connecting" in str(error).lower()
     if never_connected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
+from redis.sentinel import SentinelConnectionPool
 
 from taskbridge.check.finding import Finding, error, note, unreachable, warning
 
@@ -19,11 +20,11 @@ FULL = 0.9
 
 def redis_findings(client: Redis, /) -> Iterator[Finding]:
     """Reachability, eviction, persistence, memory and role."""
-    about = f"Redis at {_address(client)}"
+    about = _name(client)
     try:
         server: dict[str, Any] = client.info()
     except exceptions.RedisError as problem:
-        yield unreachable(about, problem)
+        yield unreachable(about, str(problem).partition(" : <")[0])
         return
     if server.get("role") == "slave":
         yield error(
@@ -31,6 +32,13 @@ def redis_findings(client: Redis, /) -> Iterator[Finding]:
             "it is a replica",
             consequence="It refuses every write, so nothing can be enqueued.",
             remedy="Name the primary in the URL, or Sentinel.",
+        )
+    elif isinstance(client.connection_pool, SentinelConnectionPool) and not server.get("connected_slaves"):
+        yield warning(
+            about,
+            "no replica follows it",
+            consequence="If it dies nobody can take its place, and the jobs wait until it is back.",
+            remedy="Start a replica, or see why it does not keep up: INFO replication.",
         )
     yield from _eviction(about, server)
     yield from _last_writes(about, server)
@@ -113,7 +121,11 @@ def _persistence(about: str, settings: dict[str, str]) -> Iterator[Finding]:
     )
 
 
-def _address(client: Redis) -> str:
-    arguments = client.connection_pool.connection_kwargs
+def _name(client: Redis) -> str:
+    pool = client.connection_pool
+    arguments = pool.connection_kwargs
+    database = arguments.get("db", 0)
+    if isinstance(pool, SentinelConnectionPool):
+        return f"Redis behind Sentinel, master {pool.service_name!r}, database {database}"
     where = arguments.get("path") or f"{arguments.get('host', 'localhost')}:{arguments.get('port', 6379)}"
-    return f"{where}/{arguments.get('db', 0)}"
+    return f"Redis at {where}/{database}"

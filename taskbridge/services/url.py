@@ -39,7 +39,12 @@ class GivenServer(Server):
     }
 
     def __init__(self, kind: Kind, url: str, *, named_by: str) -> None:
-        """Raises ServiceUnavailable if nobody answers there."""
+        """Raises ServiceUnavailable if nobody answers there, or it is no single server."""
+        if kind == "redis" and "sentinel=" in url:
+            raise ServiceUnavailable(
+                f"{named_by} names Redis behind Sentinel: experiments and tests need one server for themselves, so "
+                f"name one, such as redis://localhost:6379/0"
+            )
         self.kind = kind
         self.url = url
         self.origin = "url"

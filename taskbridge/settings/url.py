@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast, get_args
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.settings.sentinel import SECRET, check_sentinel
 from taskbridge.settings.suggestion import did_you_mean
 from taskbridge.timing import Timing
 
@@ -43,6 +44,8 @@ class BackendURL:
     password: str | None = None
     host: str | None = None
     port: int | None = None
+    more_hosts: tuple[tuple[str, int | None], ...] = ()
+    """Host and port of each Sentinel after the first."""
     path: str = ""
     """As written, percent-encoded, with its leading slash."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -120,15 +123,15 @@ class BackendURL:
         user = quote(self.username, safe="") if self.username else ""
         secret = f":{quote(password, safe='')}" if password else ""
         at = "@" if user or secret else ""
-        host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
-        return f"{user}{secret}{at}{host}" + (f":{self.port}" if self.port is not None else "")
+        hosts = ",".join(_place(host, port) for host, port in ((self.host, self.port), *self.more_hosts))
+        return f"{user}{secret}{at}{hosts}"
 
     def __str__(self) -> str:
         secret = "***" if self.password else None
         user = quote(self.username, safe="") if self.username else ""
         authority = self._authority(None).removeprefix(f"{user}@")
         at = f"{user}{':***' if secret else ''}@" if user or secret else ""
-        shown = {key: mask_url(value) for key, value in self.options.items()}
+        shown = {key: "***" if key == SECRET else mask_url(value) for key, value in self.options.items()}
         query = urlencode(shown, safe="*:/@+,")
         return f"{self.scheme}://{at}{authority}{self.path}" + (f"?{query}" if query else "")
 
@@ -137,11 +140,19 @@ class BackendURL:
 
 
 _PASSWORD = re.compile(r"(://[^:/?#@]*):.*@")
+_ENCODED_PASSWORD = re.compile(r"(%3A%2F%2F(?:(?!%3A|%2F|%40)[^&\s])*%3A)[^&\s]*%40", re.IGNORECASE)
+_QUERY_PASSWORD = re.compile(rf"({SECRET}(?:=|%3D)).*?(?=&|%26|\s|$)", re.IGNORECASE)
 
 
 def mask_url(text: str, /) -> str:
     """The text with the passwords of URLs in it replaced, even where it is no proper URL."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    text = _ENCODED_PASSWORD.sub(r"\1***%40", _PASSWORD.sub(r"\1:***@", text))
+    return _QUERY_PASSWORD.sub(r"\1***", text)
+
+
+def _place(host: str | None, port: int | None) -> str:
+    name = f"[{host}]" if host and ":" in host else host or ""
+    return name if port is None else f"{name}:{port}"
 
 
 def parse_url(text: str, /) -> BackendURL:
@@ -161,13 +172,15 @@ def parse_url(text: str, /) -> BackendURL:
         raise ConfigurationError(f"{shown!r}: a scheme has no underscore. Write for example django+db://default.")
     if not engine.isalnum() or (broker and not broker.isalnum()):
         raise ConfigurationError(f"{shown!r}: {scheme!r} is not engine+broker. Write for example rq+redis://localhost.")
-    if "," in text.partition("://")[2].partition("/")[0].rpartition("@")[2]:
-        raise ConfigurationError(f"{shown!r} names several hosts. Write one, and the others in the query.")
-    parts = urlsplit(text)
+    login, at, hosts = _AUTHORITY.findall(text)[0].rpartition("@")
+    first, *more = hosts.split(",")
     try:
+        parts = urlsplit(_AUTHORITY.sub(lambda _: f"{login}{at}{first}", text, count=1))
         port = parts.port
+        others = [urlsplit(f"//{host}") for host in more]
+        more_hosts = tuple((other.hostname or "", other.port) for other in others)
     except ValueError as error:
-        raise ConfigurationError(f"{shown!r}: the port is not a number from 0 to 65535.") from error
+        raise ConfigurationError(f"{shown!r}: the host, or its port from 0 to 65535, cannot be read.") from error
     if parts.fragment:
         raise ConfigurationError(f"{shown!r} ends in a fragment: encode '#' in a password or path as %23.")
     try:
@@ -177,16 +190,22 @@ def parse_url(text: str, /) -> BackendURL:
     doubled = {key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1}
     if doubled:
         raise ConfigurationError(f"{shown!r} gives {', '.join(sorted(doubled))} twice.")
-    return BackendURL(
+    url = BackendURL(
         engine=engine,
         broker=broker,
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         host=parts.hostname,
         port=port,
+        more_hosts=more_hosts,
         path=parts.path,
         options=dict(pairs),
     )
+    check_sentinel(shown, broker or engine, [url.host, *(host for host, _ in more_hosts)], url.options)
+    return url
+
+
+_AUTHORITY = re.compile(r"(?<=://)[^/?#]*")
 
 
 def check_options(url: BackendURL, known: Mapping[str, str], /) -> None:

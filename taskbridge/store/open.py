@@ -18,7 +18,8 @@ def open_store(url: str, /) -> Store:
     """The store at this URL. Nothing is connected before its first use.
 
     `sqlite:///./file.db` (relative), `sqlite:////absolute/file.db`, `postgresql://user:password@host/database`,
-    `redis://host/0` (`rediss`; `?prefix=` names the keys, `taskbridge` unless given), `memory://` (this object alone).
+    `redis://host/0` (`rediss`; `?prefix=` names the keys, `taskbridge` unless given; behind Sentinel
+    `redis://a:26379,b:26379/0?sentinel=mymaster`), `memory://` (this object alone).
 
     Raises:
         ConfigurationError: a scheme that no store has, or a URL that cannot work.

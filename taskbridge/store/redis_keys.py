@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from redis import Redis, RedisError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from taskbridge.brokers.redis import server_pool
 from taskbridge.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -26,13 +27,12 @@ def redis_client(url: str, /) -> Redis:
 
     Connects nothing. Raises `ValueError` or `TypeError` for a URL that redis-py cannot use.
     """
-    client: Any = Redis.from_url(
+    pool: Any = server_pool(
         url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0)
     )
-    pool = client.connection_pool
     # An unknown option in the URL would come to light at the first command only.
     pool.connection_class(**pool.connection_kwargs)
-    return cast("Redis", client)
+    return Redis.from_pool(pool)
 
 
 class RedisKeys:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from taskbridge.backend import WorkerOptions
 from taskbridge.process import Process
 from taskbridge.router import router
 from tests.celery import application
+from tests.waiting import until
 
 READY = r"ready\."
 START = timedelta(seconds=30)
@@ -36,13 +37,6 @@ class Ledger:
         """Wait until `event` was written `count` times."""
         until(lambda: len(self.events(event)) >= count, seconds=seconds, what=f"{count} x {event!r}")
         return self.events(event)
-
-
-def until(condition: Callable[[], object], *, seconds: float = 20, what: str = "it") -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} was not so within {seconds} s"
-        time.sleep(0.01)
 
 
 def start_worker(

@@ -21,7 +21,8 @@ from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.store.letter import Selection
 from taskbridge_compare.faults.proxy import CuttingProxy
 from tests.celery import application, planted
-from tests.celery.conftest import Ledger, start_worker, until
+from tests.celery.conftest import Ledger, start_worker
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

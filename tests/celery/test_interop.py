@@ -16,7 +16,8 @@ import taskbridge
 from taskbridge.errors import InvalidArguments, UnsupportedFeature
 from taskbridge.process import Command, Process
 from tests.celery import shop
-from tests.celery.conftest import READY, START, start_worker, until
+from tests.celery.conftest import READY, START, start_worker
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from taskbridge.services import Server

@@ -24,9 +24,9 @@ from taskbridge.router import router
 from taskbridge_celery.redis_transport import contract, recovery
 from taskbridge_celery.redis_transport.layout import MARK
 from taskbridge_celery.redis_transport.transport import LeasedConnection
-from tests.celery.conftest import until
-from tests.celery.programs import fail_over, watched_pair
+from tests.redis_programs import fail_over, watched_pair
 from tests.tls import Proxy
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from kombu.message import Message
@@ -387,19 +387,19 @@ def test_over_tls(
 def test_behind_sentinel_a_consumer_goes_on_with_the_new_master(
     tmp_path: Path, consume: Callable[..., Consumer], stack: ExitStack
 ) -> None:
-    master, replica, sentinel = stack.enter_context(watched_pair(tmp_path))
-    url = f"sentinel://127.0.0.1:{sentinel}/0"
+    pair = stack.enter_context(watched_pair(tmp_path))
+    url = f"sentinel://127.0.0.1:{pair.sentinel}/0"
     consumer = consume(url, master_name="shop")
-    publish(f"redis://127.0.0.1:{master}/0", "first")
+    publish(f"redis://127.0.0.1:{pair.master}/0", "first")
     (first,) = consumer.receive()
     first.ack()
-    fail_over(master, replica)
-    publish(f"redis://127.0.0.1:{replica}/0", "second")
+    fail_over(pair)
+    publish(f"redis://127.0.0.1:{pair.replica}/0", "second")
     again = consume(url, master_name="shop")
     (second,) = again.receive()
     assert second.payload == "second"
     second.ack()
-    assert not redis.Redis(port=replica).exists("unacked")
+    assert not redis.Redis(port=pair.replica).exists("unacked")
 
 
 def test_this_kombu_has_all_that_the_transport_needs() -> None:

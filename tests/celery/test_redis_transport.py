@@ -19,8 +19,9 @@ from taskbridge import services
 from taskbridge.router import router
 from taskbridge.store import DeadLetter, Selection
 from tests.celery import application, planted_leases
-from tests.celery.conftest import Ledger, start_worker, until
-from tests.celery.programs import fail_over, watched_pair
+from tests.celery.conftest import Ledger, start_worker
+from tests.redis_programs import fail_over, watched_pair
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from taskbridge.process import Process
@@ -225,8 +226,8 @@ app.conf.task_default_queue = "default"
 def test_a_worker_behind_sentinel_keeps_what_it_runs_while_the_master_changes(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with watched_pair(tmp_path) as (master, replica, sentinel):
-        (tmp_path / "sentinel_shop.py").write_text(SHOP.format(port=sentinel))
+    with watched_pair(tmp_path) as pair:
+        (tmp_path / "sentinel_shop.py").write_text(SHOP.format(port=pair.sentinel))
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         taskbridge.configure("celery+redis://?app=sentinel_shop:app")
@@ -234,12 +235,12 @@ def test_a_worker_behind_sentinel_keeps_what_it_runs_while_the_master_changes(
         with start_worker(tmp_path) as worker:
             application.hold.enqueue("running", 5)
             ledger.wait("running")
-            fail_over(master, replica)
+            fail_over(pair)
             router.close()
             until(lambda: log_of(worker).count("Connected to sentinel") == 2, seconds=80, what="the new connection")
             application.noted.enqueue("after")
             ledger.wait("running ended")
             ledger.wait("after")
-            client = redis.Redis(port=replica)
+            client = redis.Redis(port=pair.replica)
             until(lambda: not client.exists("unacked"), what="the acknowledgements")
     assert len(ledger.events("running")) == 1

@@ -20,7 +20,8 @@ from taskbridge.message import Message
 from taskbridge.router import router
 from taskbridge.store import Selection
 from tests.celery import application
-from tests.celery.conftest import STOP, Ledger, start_worker, until
+from tests.celery.conftest import STOP, Ledger, start_worker
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from taskbridge.process import Process

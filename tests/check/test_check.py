@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,45 +16,13 @@ import redis
 from taskbridge import services
 from taskbridge.process import free_port
 from taskbridge.services.rabbitmq import RabbitMQServer
+from tests.check.command import TASKS, bad, check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TASKS = """
-from datetime import timedelta
-import taskbridge
-
-@taskbridge.task(timeout=timedelta(seconds=5))
-def short() -> None: ...
-"""
 ON_REDIS = ["celery", "dramatiq", "rq", "huey"]
-
-
-def check(folder: Path, url: str, *arguments: str, tasks: str = TASKS) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code, and what was found."""
-    (folder / "shop.py").write_text(tasks)
-    done = subprocess.run(
-        [sys.executable, "-m", "taskbridge", "check", "-A", "shop", "--json", *arguments],
-        cwd=folder,
-        env={**os.environ, "TASKBRIDGE_URL": url, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stdout, done.stderr
-    (backend,) = json.loads(done.stdout)["backends"]
-    findings: list[dict[str, Any]] = backend["findings"]
-    for finding in findings:
-        assert finding["consequence"]
-        assert finding["remedy"]
-    assert done.returncode == any(finding["severity"] != "note" for finding in findings)
-    return done.returncode, findings
-
-
-def bad(findings: list[dict[str, Any]]) -> list[str]:
-    return [finding["what"] for finding in findings if finding["severity"] != "note"]
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_a_fenced_transaction_happens_whole_while_the_job_is_held_and_not_at_all
         fenced = FencedRedis(shop.redis, registry="held", entry="job:1", also=[("INCR", "also")])
         with fenced.pipeline() as pipeline:
             if is_watched:
-                pipeline.watch("watched")  # type: ignore[no-untyped-call]  # redis-py's
+                pipeline.watch("watched")
                 pipeline.multi()
             pipeline.hset("hash", mapping={"a": b"\x00\xff", "b": 1.5})
             pipeline.execute()
@@ -79,7 +79,7 @@ def test_a_watched_key_that_changes_still_stops_a_fenced_transaction(shop: Shop)
     shop.redis.zadd("held", {"job:1": 1})
     fenced = FencedRedis(shop.redis, registry="held", entry="job:1")
     with fenced.pipeline() as pipeline:
-        pipeline.watch("watched")  # type: ignore[no-untyped-call]  # redis-py's
+        pipeline.watch("watched")
         shop.redis.set("watched", 1)
         pipeline.multi()
         pipeline.set("written", 1)

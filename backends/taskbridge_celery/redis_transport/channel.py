@@ -43,10 +43,13 @@ class Leased:
     @cached_property
     def leases(self) -> Leases:
         """The registry of this process for this broker."""
-        params = self._connparams()
-        where = ("host", "port", "path", "db", "username")
-        identity = (*(params.get(each) for each in where), self.keys, tuple(self.connection.client.alt))
+        identity = (*self.place(), self.keys, tuple(self.connection.client.alt))
         return registry(identity, self._open_leases)
+
+    def place(self) -> tuple[Any, ...]:
+        """What tells this broker from another."""
+        params = self._connparams()
+        return tuple(params.get(each) for each in ("host", "port", "path", "db", "username"))
 
     @cached_property
     def keys(self) -> Keys:
@@ -150,3 +153,8 @@ class LeasedChannel(Leased, kombu_redis.Channel):
 
 class LeasedSentinelChannel(Leased, kombu_redis.SentinelChannel):
     """Redis behind Sentinel."""
+
+    def place(self) -> tuple[Any, ...]:
+        """Whichever Sentinel is asked, it is the same broker."""
+        params = self._connparams()
+        return (self.master_name, params.get("db"), params.get("username"))

@@ -1,0 +1,17 @@
+"""Waiting for what must come."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def until(condition: Callable[[], object], *, seconds: float = 20, what: str = "it") -> None:
+    """Wait until the condition holds; fail after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} was not so within {seconds} s"
+        time.sleep(0.01)
