@@ -11,9 +11,10 @@ from rich.text import Text
 from taskbridge_compare import tables
 from taskbridge_compare.drivers import RowsError, choose
 from taskbridge_compare.experiments import EXPERIMENTS
-from taskbridge_compare.live import Progress, console, rich_table
+from taskbridge_compare.live import Progress
 from taskbridge_compare.results import Result, read
 from taskbridge_compare.runner import Plan, Run
+from taskbridge_compare.terminal import console, parts
 from taskbridge_compare.workload import SHIPPED, load
 
 if TYPE_CHECKING:
@@ -84,11 +85,9 @@ def _run(request: Request) -> dict[str, Any]:
 def show(plain: Mapping[str, Any]) -> None:
     """The summary on standard output."""
     out = console(sys.stdout)
-    out.print(rich_table(tables.semantics(plain)))
-    if plain["speed"]:
-        out.print(rich_table(tables.speed(plain)))
-    if plain["not_run"]:
-        out.print(rich_table(tables.not_run(plain)))
+    for table in (tables.semantics(plain), tables.speed(plain), tables.not_run(plain)):
+        if table.rows:
+            out.print(*parts(table, width=out.width), sep="\n")
     if words := tables.warning(plain):
         out.print(Text(words, style="yellow"))
     out.print(Text(f"{plain['command']}: {plain.get('seconds', 0):g} s, watched {plain['window_seconds']:g} s a cell"))

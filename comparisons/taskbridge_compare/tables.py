@@ -20,6 +20,7 @@ class Cell:
     tone: str = "plain"
     detail: str = ""
     reference: str = ""
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def semantics(result: Mapping[str, Any]) -> Table:
         for name in asked:
             cell = found.get((row["backend"], row["profile"], name))
             if cell is None:
-                cells.append(Cell("unknown", "plain", "the run ended before this cell"))
+                cells.append(Cell("unknown", "plain", "the run ended before this cell", is_known=False))
             else:
                 verdict = cell["verdict"]
                 cells.append(Cell(verdict["text"], tone(verdict["outcome"]), verdict["detail"], cell["events"]))
@@ -88,7 +89,7 @@ def speed(result: Mapping[str, Any]) -> Table:
         for case in cases:
             number = found.get((row["backend"], row["profile"], case))
             if number is None:
-                cells.append(Cell("unknown", "plain", "the run ended before this number"))
+                cells.append(Cell("unknown", "plain", "the run ended before this number", is_known=False))
             else:
                 text = number["text"] + (" (noisy)" if number["noisy"] else "")
                 cells.append(Cell(text, "mixed" if number["noisy"] else "plain", number["detail"], number["samples"]))
