@@ -1,6 +1,7 @@
 """The leases of the workers of a database: one row each, in a table beside the queue.
 
-No clock is compared with another: a lease is a number that its worker keeps changing. See `watch` for who reads it.
+A lease says when it was changed last, by its worker or by one who looked in vain for a change, and how often such looks
+there were: so observers that are short-lived themselves add up. See `watch` for what they conclude.
 """
 
 from __future__ import annotations
@@ -15,18 +16,29 @@ from django_tasks_db.utils import exclusive_transaction, is_locked_database_exce
 from taskbridge.errors import ConfigurationError
 from taskbridge_django_tasks.connection import thread_connection
 from taskbridge_django_tasks.store import dialect_of
+from taskbridge_django_tasks.watch import LOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskbridge.store.dialect import Dialect
 
-TABLE: Final = "taskbridge_django_workers"
-DDL: Final = f"CREATE TABLE {TABLE} (worker_id TEXT PRIMARY KEY, beats BIGINT NOT NULL, stopping INTEGER NOT NULL)"
-_RENEW: Final = f"UPDATE {TABLE} SET beats = beats + 1, stopping = %s WHERE worker_id = %s"  # noqa: S608 - constants only
-_BEGIN: Final = f"INSERT INTO {TABLE} (worker_id, beats, stopping) VALUES (%s, 1, %s) ON CONFLICT DO NOTHING"  # noqa: S608 - as above
-_READ: Final = f"SELECT worker_id, beats, stopping FROM {TABLE}"  # noqa: S608 - as above
-_END: Final = f"DELETE FROM {TABLE} WHERE worker_id = %s"  # noqa: S608 - as above
+TABLE: Final = "taskbridge_django_leases"
+DDL: Final = (
+    f"CREATE TABLE {TABLE} (worker_id TEXT PRIMARY KEY, changed_at BIGINT NOT NULL, looks INTEGER NOT NULL, "
+    "stopping INTEGER NOT NULL)"
+)
+_WORKER: Final = " WHERE worker_id = ?"
+_UNCHANGED: Final = f"{_WORKER} AND changed_at = ? AND looks = ?"
+_RENEW: Final = f"UPDATE {TABLE} SET changed_at = {{now}}, looks = 0, stopping = ?{_WORKER} AND looks < ?"  # noqa: S608 - constants only
+_BEGIN: Final = f"INSERT INTO {TABLE} (worker_id, stopping, changed_at, looks) VALUES (?, ?, {{now}}, 0)"  # noqa: S608 - as above
+_UNLESS_THERE: Final = " ON CONFLICT DO NOTHING"
+_OR_ANEW: Final = (
+    " ON CONFLICT (worker_id) DO UPDATE SET changed_at = excluded.changed_at, looks = 0, stopping = excluded.stopping"
+)
+_READ: Final = f"SELECT worker_id, changed_at, looks, stopping, {{now}} FROM {TABLE}"  # noqa: S608 - as above
+_LOOK: Final = f"UPDATE {TABLE} SET changed_at = {{now}}, looks = looks + 1"  # noqa: S608 - as above
+_END: Final = f"DELETE FROM {TABLE}"  # noqa: S608 - as above
 
 PATIENCE_SECONDS: Final = 5.0
 BETWEEN_QUESTIONS: Final = 0.002
@@ -36,10 +48,14 @@ BETWEEN_QUESTIONS: Final = 0.002
 class Lease(NamedTuple):
     """What is known of one worker."""
 
-    beats: int
-    """Changes with each renewal."""
+    changed_at: int
+    """Microseconds, by the database's clock."""
+    looks: int
+    """Of anybody, in vain, since the worker has renewed it."""
     stopping: bool
     """It was asked to leave: that it is gone is no crash."""
+    age: float = 0.0
+    """Seconds since the last change when it was read; negative if the clock was set back."""
 
 
 class LeaseTable:
@@ -47,6 +63,7 @@ class LeaseTable:
 
     def __init__(self, using: str) -> None:
         self._using = using
+        self._dialect = dialect_of(using).through_django()
 
     def create(self) -> None:
         """Create the table if there is none. Any number of processes may do so at once.
@@ -54,7 +71,7 @@ class LeaseTable:
         Raises:
             ConfigurationError: the database does not let us; says the statement.
         """
-        dialect = dialect_of(self._using).through_django()
+        dialect = self._dialect
         if self._exists(dialect):
             return
         apart = exclusive_transaction if dialect.name == "sqlite" else transaction.atomic
@@ -71,26 +88,37 @@ class LeaseTable:
             ) from error
 
     def renew(self, worker_id: str, *, stopping: bool) -> bool:
-        """Change the lease; False if it was gone, and was made anew."""
+        """Renew the lease; False if the worker had none, or counted as dead by it."""
         with self._first_in_line() as execute:
-            if execute(_RENEW, [int(stopping), worker_id]):
+            if execute(_RENEW, [int(stopping), worker_id, LOOKS]):
                 return True
-            execute(_BEGIN, [worker_id, int(stopping)])
+            execute(_BEGIN + _OR_ANEW, [worker_id, int(stopping)])
             return False
+
+    def begin(self, worker_id: str) -> None:
+        """Make a lease for a worker that should have one, unless it has."""
+        self._execute(_BEGIN + _UNLESS_THERE, [worker_id, 0])
 
     def read(self) -> Mapping[str, Lease]:
         """All leases, by worker."""
         with contextlib.closing(thread_connection(self._using).cursor()) as cursor:
-            cursor.execute(_READ)
-            return {worker_id: Lease(beats, bool(stopping)) for worker_id, beats, stopping in cursor.fetchall()}
+            cursor.execute(self._sql(_READ))
+            return {
+                worker_id: Lease(changed_at, looks, bool(stopping), (now - changed_at) / 1_000_000)
+                for worker_id, changed_at, looks, stopping, now in cursor.fetchall()
+            }
+
+    def look(self, worker_id: str, lease: Lease) -> bool:
+        """Count one more look in vain; False if the lease was changed by somebody since it was read."""
+        return bool(self._execute(_LOOK + _UNCHANGED, [worker_id, lease.changed_at, lease.looks]))
 
     def remove(self, worker_id: str, lease: Lease) -> None:
-        """Delete a lease, unless it was renewed."""
-        self._execute(f"{_END} AND beats = %s", [worker_id, lease.beats])
+        """Delete a lease, unless it was changed."""
+        self._execute(_END + _UNCHANGED, [worker_id, lease.changed_at, lease.looks])
 
     def end(self, worker_id: str) -> None:
         """Delete the lease of a worker that holds nothing."""
-        self._execute(_END, [worker_id])
+        self._execute(_END + _WORKER, [worker_id])
 
     @contextlib.contextmanager
     def _first_in_line(self) -> Iterator[Callable[[str, Sequence[object]], int]]:
@@ -98,7 +126,7 @@ class LeaseTable:
 
         Beside four busy workers a renewal came seven seconds late so.
         """
-        if dialect_of(self._using).name != "sqlite":
+        if self._dialect.name != "sqlite":
             yield self._execute
             return
         with contextlib.closing(thread_connection(self._using).cursor()) as cursor:
@@ -127,5 +155,8 @@ class LeaseTable:
 
     def _execute(self, statement: str, parameters: Sequence[object] = ()) -> int:
         with contextlib.closing(thread_connection(self._using).cursor()) as cursor:
-            cursor.execute(statement, parameters)
+            cursor.execute(self._sql(statement), parameters)
             return int(cursor.rowcount)
+
+    def _sql(self, statement: str) -> str:
+        return self._dialect.sql(statement.replace("{now}", self._dialect.now))

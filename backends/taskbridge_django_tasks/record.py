@@ -11,7 +11,10 @@ def record(*, has_own_workers: bool) -> Capabilities:
     of_ours = refused("workers=native: only a worker that TaskBridge runs does it. Take workers=native out of the URL.")
     return Capabilities(
         at_least_once=(
-            native("each worker renews a lease in a table of ours, and gives back the jobs of dead workers within 12 s")
+            native(
+                "each worker renews a lease in a table of ours, and gives back the jobs of dead workers within 12 s, "
+                "of those on its own machine at once"
+            )
             if has_own_workers
             else refused(
                 "workers=native: a stock worker claims a row before it runs it, and nobody notices its death: the row "

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taskbridge.django")
 
-PREFIX: Final = "taskbridge-"
-"""Of our worker ids. A row in the hands of any other worker is never touched: it holds no lease, dead or alive."""
 STRAY_SECONDS: Final = 300.0
 """How often rows are looked for whose worker has no lease at all."""
+ECHO_SECONDS: Final = 10.0
+"""How long a server may still carry out what a dead worker has asked of it."""
 
 
 class Recovery:
@@ -37,8 +37,6 @@ class Recovery:
         self._worker_id = worker_id
         self._using = str(router.db_for_write(DBTaskResult))
         self._leases = LeaseTable(self._using)
-        self._watch = watch.Watch()
-        self._strays: set[str] = set()
         self._next_search = 0.0
         self._renewed = 0.0
         self._is_stopping = False
@@ -115,24 +113,30 @@ class Recovery:
             logger.exception("The lease of this worker was not renewed, which is tried again.")
 
     def _recover(self) -> None:
-        leases = self._leases.read()
         if time.monotonic() >= self._next_search:
             self._next_search = time.monotonic() + STRAY_SECONDS
-            self._strays = {row.worker_ids[-1] for row in _running()} - leases.keys()
-        beats = {**dict.fromkeys(self._strays, 0), **{worker: lease.beats for worker, lease in leases.items()}}
-        dead = self._watch.look(beats, time.monotonic()) - {self._worker_id}
+            for worker in {row.worker_ids[-1] for row in _running()} - self._leases.read().keys():
+                self._leases.begin(worker)
+        leases = self._leases.read()
+        dead = {
+            worker for worker, lease in leases.items() if worker != self._worker_id and self._is_dead(worker, lease)
+        }
         if dead:
             self._bury(dead, leases)
+
+    def _is_dead(self, worker: str, lease: Lease) -> bool:
+        if watch.is_gone(worker) or lease.looks >= watch.LOOKS:
+            return True
+        return watch.is_silent(lease) and self._leases.look(worker, lease) and lease.looks + 1 >= watch.LOOKS
 
     def _bury(self, dead: set[str], leases: Mapping[str, Lease]) -> None:
         for row in _running(dead):
             worker = row.worker_ids[-1]
-            is_crash = worker not in leases or not leases[worker].stopping
-            if give_back(row, crashed=is_crash):
+            if give_back(row, crashed=not leases[worker].stopping):
                 logger.warning("The job %s is given back: its worker %s is gone.", row.pk, worker)
-        for worker in dead & leases.keys():
-            self._leases.remove(worker, leases[worker])
-        self._strays -= dead
+        for worker in dead:
+            if abs(leases[worker].age) > ECHO_SECONDS:
+                self._leases.remove(worker, leases[worker])
 
 
 def _running(workers: set[str] | None = None) -> Iterator[Any]:
@@ -140,7 +144,7 @@ def _running(workers: set[str] | None = None) -> Iterator[Any]:
     claims = DBTaskResult.objects.filter(status=TaskResultStatus.RUNNING).order_by("pk")
     for key, worker_ids in claims.values_list("pk", "worker_ids"):
         worker = worker_ids[-1] if isinstance(worker_ids, list) and worker_ids else None
-        if isinstance(worker, str) and worker.startswith(PREFIX) and (workers is None or worker in workers):
+        if isinstance(worker, str) and worker.startswith(watch.PREFIX) and (workers is None or worker in workers):
             row = DBTaskResult.objects.filter(pk=key, status=TaskResultStatus.RUNNING, worker_ids=worker_ids).first()
             if row is not None:
                 yield row

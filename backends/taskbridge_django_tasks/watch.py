@@ -1,35 +1,31 @@
-"""Which workers are dead: those whose lease was the same at several looks in a row."""
+"""Which workers are dead: those that cannot run any more, and those whose lease nobody has renewed at several looks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from taskbridge.process.liveness import fate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from taskbridge_django_tasks.lease import Lease
 
+PREFIX: Final = "taskbridge-"
+"""Of our worker ids, before the mark of the worker's process. A row in the hands of any other worker is never touched:
+it holds no lease, dead or alive."""
 LOOK_SECONDS = 2.0
 """How often a worker renews its lease, and looks at those of all."""
 LOOKS = 4
-"""So many looks in a row that find a lease as it was tell that its worker is dead."""
+"""So many looks in a row that find a lease as it was, by whomever, tell that its worker is dead."""
 
 
-class Watch:
-    """What one observer has seen. Only its own monotonic clock counts."""
+def is_gone(worker_id: str, /) -> bool:
+    """Whether the worker is known to be dead, at once. False also of those that nothing can be known of here."""
+    return fate(worker_id.removeprefix(PREFIX)) == "dead"
 
-    def __init__(self) -> None:
-        self._seen: dict[str, tuple[int, int]] = {}
-        self._last_look = 0.0
 
-    def look(self, beats: Mapping[str, int], now: float, /) -> set[str]:
-        """The workers that are dead, given the number in each lease at this moment.
+def is_silent(lease: Lease, /) -> bool:
+    """Whether a look at the lease counts: its worker is late, and the last look was not just now.
 
-        An observer that was away itself, paused or without the database, begins anew: the others may have been, too.
-        """
-        was_away = now - self._last_look > 2 * LOOK_SECONDS
-        self._last_look = now
-        before = {} if was_away else self._seen
-        self._seen = {}
-        for worker, number in beats.items():
-            known, looks = before.get(worker, (None, 0))
-            self._seen[worker] = (number, looks + 1 if known == number else 0)
-        return {worker for worker, (_, looks) in self._seen.items() if looks >= LOOKS}
+    The clock spaces the looks and does no more: one that is set brings a single look too early.
+    """
+    return abs(lease.age) >= LOOK_SECONDS * (0.9 if lease.looks else 1.5)

@@ -20,12 +20,14 @@ from django_tasks_db.models import DBTaskResult
 
 from taskbridge.errors import CrashedOut, JobExpired, StoreUnavailable, UndecodableMessage
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge.process.liveness import own_mark
 from taskbridge.worker.connections import close_stale_connections
-from taskbridge_django_tasks.recovery import PREFIX, Recovery
+from taskbridge_django_tasks.recovery import Recovery
 from taskbridge_django_tasks.rows import PAUSES, LostClaim, claimed, give_back
 from taskbridge_django_tasks.settlement import Settlement
 from taskbridge_django_tasks.signals import announce, task_started
 from taskbridge_django_tasks.unreadable import fail_unreadable
+from taskbridge_django_tasks.watch import PREFIX
 from taskbridge_django_tasks.wire import from_native, returns_of
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class Worker(db_worker.Worker):
         **options: Any,
     ) -> None:
         # Never the same twice: a worker that was started again under its old name would renew its predecessor's lease.
-        super().__init__(worker_id=f"{PREFIX}{worker_id}-{get_random_string(8)}", **options)
+        name = f"{PREFIX}{own_mark()}-{worker_id}-{get_random_string(8)}"
+        super().__init__(worker_id=name, **options)
         self._tasks = tasks
         self._attempt_of = run
         self._crash_budget = crash_budget

@@ -10,14 +10,19 @@ from uuid import uuid4
 
 from redis.exceptions import RedisError
 
+from taskbridge.process.liveness import NOWHERE, fate, own_mark, own_place
 from taskbridge_dramatiq.scripts import BEAT, LEAVE, PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from redis import Redis
 
 logger = logging.getLogger("taskbridge.dramatiq")
 
 BEATS_PER_LEASE: Final = 8
+LOOKS: Final = 5
+"""Half of a lease passes, then each beat of anybody looks: at the fifth look it is over."""
 NATIVE_SILENCE_SECONDS: Final = 65
 """Dramatiq's own workers are dead for one another after 60 s without a command; the clocks may differ a little."""
 _SILENT_AT_ONCE: Final = 100
@@ -27,7 +32,7 @@ class Lease:
     """What a worker has in Redis while it lives. Lost if it was silent for `seconds`: the worker then takes another."""
 
     def __init__(self, client: Redis, namespace: str, *, seconds: float, dead_letter_milliseconds: int) -> None:
-        self.id = f"{PREFIX}{uuid4()}"
+        self.id = _new_id()
         self.seconds = seconds
         self._client = client
         self._namespace = namespace
@@ -36,7 +41,7 @@ class Lease:
         """Those whose lease is asked for, and whether it is given."""
         self._asked = threading.Event()
         self._changed = threading.Condition()
-        self._renewed_at = self._steady_since = float("-inf")
+        self._renewed_at = float("-inf")
         self._offset = 0
         self._thread: threading.Thread | None = None
         self._is_over = False
@@ -49,7 +54,8 @@ class Lease:
     def start(self) -> None:
         """Renew the lease from now on, and return what dead workers held."""
         self._is_over = False
-        self._thread = threading.Thread(target=self._renew, name="taskbridge-lease", daemon=True)
+        self.id = _new_id()
+        self._thread = threading.Thread(target=self._run, name="taskbridge-lease", daemon=True)
         self._thread.start()
 
     def leave(self) -> None:
@@ -81,7 +87,7 @@ class Lease:
                 self._changed.wait(timeout=1)
         return False
 
-    def _renew(self) -> None:
+    def _run(self) -> None:
         pause = self.seconds / BEATS_PER_LEASE
         while not self._is_over:
             self._asked.clear()
@@ -89,23 +95,25 @@ class Lease:
             try:
                 self._beat(started)
             except RedisError as error:
-                self._steady_since = float("inf")
                 logger.warning("The lease is not renewed: %s", error)
             except Exception:
                 logger.exception("The lease is not renewed.")
             self._asked.wait(timeout=max(0.0, pause - (time.monotonic() - started)))
 
     def _beat(self, started: float) -> None:
-        queues = dict(self._queues)
-        if not queues:
+        if not self._queues:
             return
-        if self._steady_since == float("inf") or started - self._renewed_at > self.seconds / 2:
-            # After an outage the others are given time to renew theirs, before they are taken for dead.
-            self._steady_since = started
-        does_sweep = started - self._steady_since >= self.seconds / 2
-        is_held, returned, silent = BEAT(
-            self._client, (self._namespace,), self.id, int(self.seconds * 1000), NATIVE_SILENCE_SECONDS * 1000,
-            int(does_sweep), self._offset, self._dead_letter_milliseconds,
+        gone = [each for each in self._renew(started) if fate(each.removeprefix(PREFIX)) == "dead"]
+        if gone:
+            self._renew(started, gone=gone)
+
+    def _renew(self, started: float, *, gone: Sequence[str] = ()) -> Iterator[str]:
+        """Renew, and return what the dead held, with those that are `gone`. Our other workers of this machine."""
+        queues = dict(self._queues)
+        is_held, returned, silent, neighbours = BEAT(
+            self._client, (self._namespace,), self.id, int(self.seconds * 500), NATIVE_SILENCE_SECONDS * 1000,
+            LOOKS, int(self.seconds * 900 / BEATS_PER_LEASE), self._offset, self._dead_letter_milliseconds,
+            f"{PREFIX}{own_place() or NOWHERE}-", ",".join(gone),
             *(part for queue, is_given in queues.items() for part in (queue, int(not is_given))),
         )  # fmt: skip
         with self._changed:
@@ -115,9 +123,14 @@ class Lease:
             else:
                 logger.error("This worker was silent for %g s, and others took over what it held.", self.seconds)
                 self._queues = dict.fromkeys(self._queues, False)
-                self.id = f"{PREFIX}{uuid4()}"
+                self.id = _new_id()
                 self._asked.set()
             self._changed.notify_all()
         if returned:
             logger.warning("%d messages of dead workers returned to their queues.", returned)
         self._offset = self._offset + _SILENT_AT_ONCE if silent >= _SILENT_AT_ONCE else 0
+        return map(bytes.decode, neighbours)
+
+
+def _new_id() -> str:
+    return f"{PREFIX}{own_mark()}-{uuid4()}"

@@ -93,7 +93,8 @@ def _at_least_once(kind: Kind, heartbeat: int, *, has_own_consumer: bool) -> Sup
     if has_own_consumer:
         return native(
             f"acknowledged after the run, under a lease that is renewed while the worker lives; a dead worker's jobs "
-            f"run again within {heartbeat * RECOVERY_PER_LEASE:g} s on any worker of the queue (?heartbeat={heartbeat})"
+            f"run again within {heartbeat * RECOVERY_PER_LEASE:g} s (?heartbeat={heartbeat}) on any worker of the "
+            "queue, and at once on one of the same machine"
         )
     return native(
         f"acknowledged after the run; the jobs of a dead worker are looked for {heartbeat} s after its last sign of "

@@ -4,6 +4,8 @@ Dramatiq keeps a message in the hash `<queue>.msgs`, its id in the list `<queue>
 set `__acks__.<worker>.<queue>`. To that comes, for each queue:
 
 - `__taskbridge__.leases.<queue>`: our workers, by the server's time in milliseconds when their leases end;
+- `__taskbridge__.looks.<queue>`: for each worker that is late since a certain time, how often that was seen. Such looks
+  add up whoever looked, so that observers may be short-lived, and lie apart, so that all can renew after an outage;
 - `__taskbridge__.crashes.<queue>`: for the messages of dead workers, how often they have begun since;
 - the set of a worker `taskbridge-suspects`, which is none: messages that have seen two workers die, given out one at a
   time, so that one which kills its worker does not take its neighbours along. Were all of our workers gone, Dramatiq's
@@ -137,19 +139,21 @@ redis.call('zrem', space .. ':__heartbeats__', me)
 
 BEAT: Final = Script("""
 local space, me, lease, foreign = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local does_sweep, offset, dead_ttl = ARGV[4] == '1', tonumber(ARGV[5]), tonumber(ARGV[6])
+local looks_enough, between_looks, offset = tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[6])
+local dead_ttl, neighbour, gone = tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local time = redis.call('time')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local heartbeats = space .. ':__heartbeats__'
 
-for i = 7, #ARGV, 2 do
+for i = 10, #ARGV, 2 do
   if ARGV[i + 1] == '0' and not redis.call('zscore', space .. ':__taskbridge__.leases.' .. ARGV[i], me) then
-    return {0, 0, 0}
+    return {0, 0, 0, {}}
   end
 end
-for i = 7, #ARGV, 2 do redis.call('zadd', space .. ':__taskbridge__.leases.' .. ARGV[i], now + lease, me) end
+for i = 10, #ARGV, 2 do
+  redis.call('zadd', space .. ':__taskbridge__.leases.' .. ARGV[i], now + lease, me)
+end
 redis.call('zadd', heartbeats, now, me)
-if not does_sweep then return {1, 0, 0} end
 
 local recovered = 0
 local function recover(worker, queue)
@@ -177,15 +181,40 @@ local function recover(worker, queue)
 end
 
 local silent = redis.call('zrevrangebyscore', heartbeats, now - foreign, '-inf', 'withscores', 'limit', offset, 100)
-for i = 7, #ARGV, 2 do
+local neighbours, is_listed = {}, {}
+for i = 10, #ARGV, 2 do
   local queue = ARGV[i]
   local leases = space .. ':__taskbridge__.leases.' .. queue
-  for _, worker in ipairs(redis.call('zrangebyscore', leases, '-inf', now)) do
-    recover(worker, queue)
-    redis.call('zrem', leases, worker)
+  local looks = space .. ':__taskbridge__.looks.' .. queue
+  local is_look = redis.call('set', space .. ':__taskbridge__.looked.' .. queue, 1, 'nx', 'px', between_looks)
+  local function is_dead(worker, since)
+    if not is_look then return false end
+    local count = redis.call('hincrby', looks, worker .. ' ' .. since, 1)
+    redis.call('expire', looks, 3600)
+    return count >= looks_enough
+  end
+  for worker in string.gmatch(gone, '[^,]+') do
+    if redis.call('zrem', leases, worker) == 1 then recover(worker, queue) end
+  end
+  local late = redis.call('zrangebyscore', leases, '-inf', now, 'withscores')
+  for j = 1, #late, 2 do
+    if is_dead(late[j], late[j + 1]) then
+      recover(late[j], queue)
+      redis.call('zrem', leases, late[j])
+    end
   end
   for j = 1, #silent, 2 do
-    if string.sub(silent[j], 1, 11) ~= 'taskbridge-' then recover(silent[j], queue) end
+    if string.sub(silent[j], 1, 11) ~= 'taskbridge-'
+       and redis.call('exists', space .. ':__acks__.' .. silent[j] .. '.' .. queue) == 1
+       and is_dead(silent[j], silent[j + 1]) then
+      recover(silent[j], queue)
+    end
+  end
+  for _, worker in ipairs(redis.call('zrange', leases, 0, -1)) do
+    if worker ~= me and not is_listed[worker] and string.sub(worker, 1, #neighbour) == neighbour then
+      is_listed[worker] = true
+      neighbours[#neighbours + 1] = worker
+    end
   end
   local list = space .. ':' .. queue
   local suspects = space .. ':__acks__.taskbridge-suspects.' .. queue
@@ -219,12 +248,13 @@ for j = 1, #silent, 2 do
     redis.call('zrem', heartbeats, silent[j])
   end
 end
-return {1, recovered, #silent / 2}
+return {1, recovered, #silent / 2, neighbours}
 """)
 """Renew a lease, and return to their queues what dead workers held.
 
 Keys: namespace. Arguments: worker, lease and the silence after which one of Dramatiq's own workers is dead (both in
-milliseconds), 1 to look for the dead, how many of the silent ones to pass over, how long dead letters are kept in
-milliseconds, then each queue with 1 if its lease is new. Returns {0 if the lease is lost, messages returned, silent
-workers seen}.
+milliseconds), how many looks at one who is late tell that it is dead and the milliseconds between two, how many of
+the silent ones to pass over, how long dead letters are kept in milliseconds, what the ids of neighbours begin with, the
+workers that are known to be dead with commas between them, then each queue with 1 if its lease is new. Returns {0 if
+the lease is lost, messages returned, silent workers seen, neighbours}.
 """

@@ -6,6 +6,7 @@ import os
 import signal
 from typing import Any
 
+from taskbridge.process.liveness import NOWHERE
 from taskbridge.worker import boot
 from taskbridge_django_tasks import app
 
@@ -15,11 +16,13 @@ def plant(bug: str) -> None:
     from django.db import OperationalError
     from django_tasks_db.models import DBTaskResult
 
-    from taskbridge_django_tasks import rows, watch
+    from taskbridge_django_tasks import recovery, rows, watch, worker
     from taskbridge_django_tasks.lease import LeaseTable
+    from taskbridge_django_tasks.recovery import Recovery
     from taskbridge_django_tasks.worker import Worker
 
     watch.LOOK_SECONDS = 0.25
+    setattr(recovery, "ECHO_SECONDS", 1.0)  # noqa: B010 - it is Final
     renew, run_task = LeaseTable.renew, Worker.run_task
 
     def renew_once(self: LeaseTable, worker_id: str, *, stopping: bool) -> bool:
@@ -35,7 +38,9 @@ def plant(bug: str) -> None:
 
     match bug:
         case "no recovery":
-            watch.Watch.look = lambda *_: set()  # type: ignore[method-assign]  # the bug
+            Recovery._recover = lambda self: None  # type: ignore[method-assign]  # the bug
+        case "on another host":
+            setattr(worker, "own_mark", lambda: NOWHERE)  # noqa: B010 - no bug: nobody knows this worker's fate
         case "no fence":
             rows.claimed = lambda row: DBTaskResult.objects.filter(pk=row.pk)  # the bug
         case "forgotten renewal":

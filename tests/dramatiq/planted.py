@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from taskbridge.process.liveness import NOWHERE
 from taskbridge_dramatiq import amqp_broker, amqp_consumer, lease, redis_consumer
 from taskbridge_dramatiq.crash_counter import CrashCounter
 from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
-from taskbridge_dramatiq.scripts import ACK, BEAT, Script
+from taskbridge_dramatiq.scripts import ACK, Script
 
 if TYPE_CHECKING:
     from dramatiq.broker import MessageProxy
@@ -28,10 +29,13 @@ def early_acknowledgement() -> None:
 
 
 def no_recovery() -> None:
-    def renewing(client: Any, keys: Any, worker: str, seconds: int, silence: int, _sweeps: int, *rest: Any) -> Any:
-        return BEAT(client, keys, worker, seconds, silence, 0, *rest)
+    setattr(lease, "LOOKS", 2**31)  # noqa: B010 - the fault is not for the type checker
+    setattr(lease, "fate", lambda _: "unknown")  # noqa: B010 - as above
 
-    setattr(lease, "BEAT", renewing)  # noqa: B010 - the fault is not for the type checker
+
+def on_another_host() -> None:
+    """No fault: nobody knows this worker's fate."""
+    setattr(lease, "own_mark", lambda: NOWHERE)  # noqa: B010 - as above
 
 
 def no_renewal() -> None:

@@ -74,6 +74,30 @@ def test_a_killed_workers_job_is_run_again(ledger: Ledger, tmp_path: Path, clien
         second.kill_tree()
 
 
+@pytest.mark.parametrize("heartbeat", ["60", "1"])
+def test_a_job_runs_again_although_no_worker_lives_for_long(
+    ledger: Ledger, tmp_path: Path, client: Redis, monkeypatch: pytest.MonkeyPatch, heartbeat: str
+) -> None:
+    """On the same machine at once, by whatever lease; else by what those who came after it have seen of its lease."""
+    url = os.environ["TASKBRIDGE_URL"].replace(f"heartbeat={LEASE_SECONDS}", f"heartbeat={heartbeat}")
+    monkeypatch.setenv("TASKBRIDGE_URL", url)
+    taskbridge.configure()
+    with worker(tmp_path, planted="on_another_host" if heartbeat == "1" else "") as killed:
+        application.hold.enqueue("cut", 60)
+        ledger.wait("cut")
+        killed.kill_tree()
+    while len(ledger.events("cut")) < 2:
+        looks = seen(client)
+        with worker(tmp_path) as process:
+            wait_for(lambda: len(ledger.events("cut")) > 1 or seen(client) > looks + 1)  # noqa: B023 - called in this turn
+            process.kill_tree()
+
+
+def seen(client: Redis) -> int:
+    """How often a worker was seen to be late."""
+    return sum(int(count) for count in client.hvals("dramatiq:__taskbridge__.looks.default"))
+
+
 @pytest.mark.parametrize("planted", ["", "no_renewal"])
 def test_a_task_longer_than_the_lease_is_run_once(ledger: Ledger, tmp_path: Path, client: Redis, planted: str) -> None:
     with worker(tmp_path, planted=planted) as first:

@@ -23,10 +23,11 @@ def client(redis_server: Server) -> Iterator[Redis]:
         yield client
 
 
-def beat(client: Redis, *, worker: str = "taskbridge-me", is_new: bool = True, sweeps: bool = True) -> Any:
+def beat(client: Redis, *, is_new: bool = True, looks: int = 1, between: int = 1, gone: str = "") -> Any:
     new = int(is_new)
     return BEAT(
-        client, ("dramatiq",), worker, LEASE, SILENCE, int(sweeps), 0, 1000, "default", new, "default.DQ", new
+        client, ("dramatiq",), "taskbridge-me", LEASE, SILENCE, looks, between, 0, 1000, "taskbridge-here-", gone,
+        "default", new, "default.DQ", new,
     )  # fmt: skip
 
 
@@ -59,6 +60,42 @@ def test_a_worker_of_ours_is_dead_when_its_own_lease_has_ended(client: Redis, re
     client.zadd("dramatiq:__heartbeats__", {"taskbridge-other": now(client)})
     beat(client)
     assert client.lrange("dramatiq:default", 0, -1) == (["1", "2", "3", "4"] if is_dead else ["4"])
+
+
+def late(client: Redis, since: int = 1) -> None:
+    client.zadd("dramatiq:__taskbridge__.leases.default", {"taskbridge-other": since})
+
+
+def test_looks_at_a_lease_that_has_ended_add_up_until_it_is_renewed(client: Redis) -> None:
+    given(client, "taskbridge-other", "1")
+    late(client)
+    for _ in range(2):
+        beat(client, looks=3)
+        client.delete("dramatiq:__taskbridge__.looked.default")  # time passes
+    late(client, since=2)
+    for is_back in (0, 0, 1):
+        beat(client, looks=3)
+        client.delete("dramatiq:__taskbridge__.looked.default")
+        assert client.llen("dramatiq:default") == is_back
+
+
+def test_looks_of_many_workers_at_one_moment_are_one(client: Redis) -> None:
+    given(client, "taskbridge-other", "1")
+    late(client)
+    for _ in range(4):
+        beat(client, looks=2, between=60000)
+    assert client.llen("dramatiq:default") == 0
+
+
+def test_what_a_worker_held_that_is_known_to_be_dead_returns_at_once(client: Redis) -> None:
+    given(client, "taskbridge-here-1", "1")
+    given(client, "taskbridge-here-2", "2")
+    ends = now(client) + 60000
+    leases = {"taskbridge-here-1": ends, "taskbridge-here-2": ends, "taskbridge-there-1": ends}
+    client.zadd("dramatiq:__taskbridge__.leases.default", leases)
+    assert sorted(beat(client)[3]) == ["taskbridge-here-1", "taskbridge-here-2"]
+    assert beat(client, gone="taskbridge-here-1,taskbridge-here-9")[1:] == [1, 0, ["taskbridge-here-2"]]
+    assert client.lrange("dramatiq:default", 0, -1) == ["1"]
 
 
 def test_a_worker_without_its_lease_is_told_and_gets_nothing(client: Redis) -> None:

@@ -36,7 +36,9 @@ class LedgerShop(ShopLedger):
         """Run a program that can write to the ledger."""
         environment = {**command.environment, "SHOP_LEDGER": str(self.ledger), "SHOP_REDIS": self.url}
         log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
-        return self._closing.enter_context(Process(replace(command, environment=environment), log=log))
+        process = Process(replace(command, environment=environment), log=log)
+        self._closing.callback(process.kill_tree)
+        return process
 
     def until(self, holds: Callable[[], object], worker: Process) -> None:
         """Wait until something holds while the worker runs."""
