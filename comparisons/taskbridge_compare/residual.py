@@ -20,7 +20,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/]{40,}={0,2}")
 _REDIS: tuple[tuple[str, State], ...] = (
     (r"^unacked_index|\.msgs$|^rq:job:|^rq:results:|^rq:executions?:|huey\.results|result", "data"),
     (r"^unacked$|__acks__|^rq:wip:|:intermediate|:processing", "held"),
-    (r"^rq:failed:|\.XQ$|:dead", "failed"),
+    (r"^rq:failed:|\.XQ$|:dead-letter", "failed"),
     (r"^rq:finished:", "finished"),
 )
 _STATUS: dict[str, State] = {
@@ -31,6 +31,8 @@ _STATUS: dict[str, State] = {
     "SUCCESSFUL": "finished",
     "SUCCEEDED": "finished",
 }
+_TABLES: dict[str, State] = {"kv": "data", "django_migrations": "data", "taskbridge_dead_letters": "failed"}
+_DEAD_QUEUE = re.compile(r"\.XQ$|^taskbridge\.dead$")
 _ALIAS_LENGTH = 16
 # Of a server that was given by URL, and cannot be asked for the names of all its queues.
 USUAL_QUEUES = ("celery", "default", "default.DQ", "default.XQ")
@@ -142,7 +144,7 @@ def _rows(table: str, columns: list[str], rows: Iterable[Sequence[Any]], needles
         if not any(holds(_bytes(value), needles) for value in row):
             continue
         status = str(row[columns.index("status")]) if "status" in columns else ""
-        state = _STATUS.get(status, "data" if table in ("kv", "django_migrations") else "waiting")
+        state = _STATUS.get(status, _TABLES.get(table, "waiting"))
         yield Place(f"table {table}" + (f", status {status}" if status else ""), state)
 
 
@@ -168,7 +170,7 @@ def _amqp(url: str, needles: list[bytes], queues: Sequence[str]) -> Iterator[Pla
                         break
                     found = found or holds(body, needles) or holds(repr(properties).encode(), needles)
                 if found:
-                    yield Place(f"RabbitMQ queue {queue}", "failed" if queue.endswith(".XQ") else "waiting")
+                    yield Place(f"RabbitMQ queue {queue}", "failed" if _DEAD_QUEUE.search(queue) else "waiting")
             except ChannelClosedByBroker:  # no such queue
                 continue
             channel.close()  # what was not acknowledged goes back to its place

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NEEDLE = "victim-0123456789ab"
+OTHER = "of-another-job"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_redis_places_are_named_by_what_they_mean(tmp_path: Path) -> None:
             client.hset("dramatiq:default.msgs", "an-id-of-dramatiqs-own", f"message {NEEDLE}")
             client.zadd("dramatiq:default.XQ", {"an-id-of-dramatiqs-own": 1})
             client.zadd("rq:wip:default", {f"{NEEDLE}:1": 1})
+            client.hset(f"taskbridge:dead-letter:{NEEDLE}", "payload", "x")
             client.set("other", "nothing")
         found = {place.name.removeprefix("Redis key "): place.state for place in search(url, [NEEDLE])}
     finally:
@@ -56,6 +58,7 @@ def test_redis_places_are_named_by_what_they_mean(tmp_path: Path) -> None:
         "dramatiq:default.msgs": "data",
         "dramatiq:default.XQ": "failed",
         "rq:wip:default": "held",
+        f"taskbridge:dead-letter:{NEEDLE}": "failed",
     }
 
 
@@ -69,12 +72,17 @@ def test_every_queue_of_a_rabbitmq_vhost_is_searched_and_nothing_is_taken(tmp_pa
         url = servers.fresh_url("amqp")
         connection = pika.BlockingConnection(pika.URLParameters(url))
         channel = connection.channel()
-        for queue in ("default", "one nobody thought of", "default.XQ"):
+        for queue in ("default", "one nobody thought of", "default.XQ", "taskbridge.dead"):
             channel.queue_declare(queue)
         channel.basic_publish("", "one nobody thought of", f"message {NEEDLE}".encode())
         channel.basic_publish("", "default.XQ", f"message {NEEDLE}".encode())
+        channel.basic_publish("", "taskbridge.dead", f"message {NEEDLE}".encode())
         places = {place.name: place.state for place in search(url, [NEEDLE], servers.queues(url))}
-        assert places == {"RabbitMQ queue one nobody thought of": "waiting", "RabbitMQ queue default.XQ": "failed"}
+        assert places == {
+            "RabbitMQ queue one nobody thought of": "waiting",
+            "RabbitMQ queue default.XQ": "failed",
+            "RabbitMQ queue taskbridge.dead": "failed",
+        }
         assert channel.queue_declare("default.XQ", passive=True).method.message_count == 1
         connection.close()
     finally:
@@ -86,6 +94,10 @@ def test_a_row_tells_its_status(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("create table results (id text, status text, args blob)")
         connection.execute("insert into results values ('1', 'RUNNING', ?)", (NEEDLE.encode(),))
+        connection.execute("create table taskbridge_dead_letters (id text, payload blob)")
+        connection.execute("insert into taskbridge_dead_letters values ('2', ?)", (OTHER.encode(),))
         connection.commit()
+    (letter,) = search(f"sqlite:///{path}", [OTHER])
+    assert letter.state == "failed"
     (place,) = search(f"sqlite:///{path}", [NEEDLE])
     assert (place.name, place.state) == ("table results, status RUNNING", "held")

@@ -34,8 +34,13 @@ class BesideNative(Generic[N]):
 
     @property
     def bounds(self) -> Mapping[str, str]:
-        """One for every place: whatever a dead worker held, the others of its queue put back."""
-        return {"": "run again within 10 s of its worker's death, as docs/matrix.md says under at_least_once"}
+        """Dead letters lie still; whatever else a dead worker held, the others of its queue put back."""
+        letter = "a dead letter: `taskbridge dead redrive` runs it again"
+        return {
+            "taskbridge.dead": "kept on the broker until somebody takes it: no store is named",
+            **dict.fromkeys((".XQ", "dead", "rq:failed", "FAILED"), letter),
+            "": "run again within 10 s of its worker's death, as docs/matrix.md says under at_least_once",
+        }
 
     @property
     def distributions(self) -> tuple[str, ...]:
