@@ -100,6 +100,10 @@ class QueueBackend(DjangoBackend):
         """As RQ does."""
         self.queue(message.queue_name).reopen(message)
 
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """As RQ does."""
+        self.queue(queue_name).put_back(queue_name, payload)
+
     def serve(self, registry: Registry, run: Run, /) -> None:
         from taskbridge_django_tasks.rq_job import Job
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from dramatiq.errors import ConnectionClosed
 
 from taskbridge.errors import ConfigurationError
-from taskbridge_dramatiq.amqp_publisher import CONNECT_SECONDS, FAILURES, is_other_shape, other_shape, publish
+from taskbridge_dramatiq.amqp_publisher import (
+    CONNECT_SECONDS,
+    FAILURES,
+    is_other_shape,
+    other_shape,
+    publish,
+    put_back,
+)
 from taskbridge_dramatiq.brokers import neutral_middleware
 from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 from taskbridge_dramatiq.patches import forget_connections
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
     from taskbridge.settings import BackendURL
 
-__all__ = ["disconnect", "open_amqp", "prepare_worker", "publish"]
+__all__ = ["disconnect", "open_amqp", "prepare_worker", "publish", "put_back"]
 
 HEARTBEAT_SECONDS: Final = 10
 """pika gives a silent server up after at most twice this and 5 s more: 30 s."""

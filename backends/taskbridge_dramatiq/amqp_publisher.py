@@ -42,11 +42,7 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
     Raises:
         EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after at most 30 s.
     """
-    forget_connections_after_fork(broker)
-    with _enqueuing(broker, label) as sent:
-        _drop_closed_connection(broker)
-        for queue_name in {message.queue_name for message, _ in messages}:
-            broker.declare_queue(queue_name, ensure=True)
+    with _publishing(broker, label, {message.queue_name for message, _ in messages}) as sent:
         addressed = [(_addressed(message, delay), delay) for message, delay in messages]
         for message, delay in addressed:
             broker.emit_before("enqueue", message, delay)
@@ -60,6 +56,27 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
             _publish_many(broker, wires, sent)
         for message, delay in addressed:
             broker.emit_after("enqueue", message, delay)
+
+
+def put_back(broker: RabbitmqBroker, queue_name: str, payload: bytes, label: str, /) -> None:
+    """Lay bytes on the queue.
+
+    Raises:
+        EnqueueError: as `publish`.
+    """
+    with _publishing(broker, label, {queue_name}) as sent:
+        _publish_one(broker, Wire(queue_name, payload, None), sent)
+
+
+@contextmanager
+def _publishing(broker: RabbitmqBroker, label: str, queue_names: set[str]) -> Iterator[_Sent]:
+    """On a connection that is open, as far as can be known, to queues that exist."""
+    forget_connections_after_fork(broker)
+    with _enqueuing(broker, label) as sent:
+        _drop_closed_connection(broker)
+        for queue_name in queue_names:
+            broker.declare_queue(queue_name, ensure=True)
+        yield sent
     broker.state.used_at = time.monotonic()
 
 

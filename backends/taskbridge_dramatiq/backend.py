@@ -97,6 +97,10 @@ class DramatiqBackend(Backend):
             self._label,
         )
 
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """Lay a message that was parked on the queue again."""
+        self._driver.put_back(self.broker, queue_name, payload, self._label)
+
     def serve(self, registry: Registry, run: Run, /) -> None:
         for queue_name in self._queues:
             self.broker.declare_queue(queue_name)

@@ -61,6 +61,9 @@ class Driver(Protocol):
     def publish(self, broker: Any, messages: Sequence[tuple[DramatiqMessage[Any], int | None]], label: str, /) -> None:
         """Hand (message, delay in milliseconds) pairs over; raises `EnqueueError`."""
 
+    def put_back(self, broker: Any, queue_name: str, payload: bytes, label: str, /) -> None:
+        """Lay bytes on the queue that were taken from it; raises `EnqueueError`."""
+
     def prepare_worker(self, broker: Any, queues: Sequence[str], label: str, /, *, is_adopted: bool) -> None:
         """In a worker, before it consumes."""
 

@@ -8,11 +8,12 @@ from dramatiq.common import current_millis, dq_name
 from redis import Redis
 
 from taskbridge.brokers.redis import enqueuing, producer_client, producer_pool
-from taskbridge.errors import EnqueueError
+from taskbridge.errors import EnqueueError, UndecodableMessage
 from taskbridge.identity import new_ids
 from taskbridge_dramatiq.brokers import neutral_middleware
-from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
+from taskbridge_dramatiq.leased_broker import Keys, LeasedRedisBroker
 from taskbridge_dramatiq.scripts import ENQUEUE
+from taskbridge_dramatiq.wire import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,6 +69,26 @@ def publish(broker: RedisBroker, messages: Sequence[tuple[DramatiqMessage[Any], 
     except EnqueueError as error:
         error.maybe_accepted |= done > 0
         raise
+
+
+def put_back(broker: RedisBroker, queue_name: str, payload: bytes, label: str, /) -> None:
+    """Lay bytes on the queue under the Redis id that they name, by which a worker would acknowledge them, or a new one.
+
+    Raises:
+        EnqueueError: as `publish`.
+    """
+    keys = Keys.of(broker.namespace, queue_name)
+    try:
+        redis_id = decode(payload, queue_name=queue_name).options.get("redis_message_id")
+    except UndecodableMessage:
+        redis_id = None
+    with enqueuing(label):
+        ENQUEUE(
+            broker.client,
+            (keys.list, keys.messages),
+            redis_id if isinstance(redis_id, str) else new_ids(1)[0],
+            payload,
+        )
 
 
 def prepare_worker(broker: RedisBroker, queues: Sequence[str], label: str, /, *, is_adopted: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -30,14 +31,16 @@ from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_rq.connection import CLASSES, for_enqueuing, worker_url
 from taskbridge_rq.job import Job, bind_job
+from taskbridge_rq.raw import unraw
 from taskbridge_rq.record import native_record, record
-from taskbridge_rq.wire import to_native
+from taskbridge_rq.wire import QUEUED, to_native
 from taskbridge_rq.worker import GRACE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from redis import Redis
+    from redis.client import Pipeline
     from redis.typing import FieldT
     from rq.serializers import Serializer
 
@@ -115,14 +118,32 @@ class RQBackend(Backend):
 
     def reopen(self, message: Message, /) -> None:
         """Forget the failed job of this id, then enqueue it anew."""
-        key = rq.job.Job.key_for(message.id)
+        with self._replacing(message.id, message.queue_name):
+            pass
+        self.enqueue([message])
+
+    def put_back(self, queue_name: str, payload: bytes, /) -> None:
+        """Put the job that was kept as these bytes in the place of the failed one, as it was."""
+        job_id, fields = unraw(payload)
+        if not queue_name:
+            raise EnqueueError(f"{self._label}: the RQ job {job_id} names no queue.", maybe_accepted=False)
+        queue_key = Queue.redis_queue_namespace_prefix + queue_name
+        with self._replacing(job_id, queue_name) as pipe:
+            pipe.hset(rq.job.Job.key_for(job_id), mapping={**fields, b"status": QUEUED})
+            pipe.sadd(Queue.redis_queues_keys, queue_key)
+            pipe.rpush(queue_key, job_id)
+
+    @contextmanager
+    def _replacing(self, job_id: str, queue_name: str) -> Iterator[Pipeline]:
+        """A transaction that forgets the failed job of this id, and does what is added to it."""
+        key = rq.job.Job.key_for(job_id)
         with enqueuing(self._label), self._connection.pipeline() as pipe:
             if self._connection.hget(key, "status") not in (None, b"failed", "failed"):
-                raise EnqueueError(f"{self._label}: {message.id} has not failed there yet.", maybe_accepted=False)
+                raise EnqueueError(f"{self._label}: {job_id} has not failed there yet.", maybe_accepted=False)
             pipe.delete(key)
-            pipe.zrem(FailedJobRegistry.key_template.format(message.queue_name), message.id)
+            pipe.zrem(FailedJobRegistry.key_template.format(queue_name), job_id)
+            yield pipe
             pipe.execute()
-        self.enqueue([message])
 
     def fields(self, message: Message, now: datetime, /) -> dict[FieldT, FieldT]:
         """The hash of one job."""

@@ -16,6 +16,7 @@ from rq.exceptions import NoSuchJobError
 
 from taskbridge.errors import UndecodableMessage
 from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge_rq.raw import raw
 from taskbridge_rq.scripts import CRASHES
 from taskbridge_rq.wire import from_native
 
@@ -47,8 +48,8 @@ class Job(rq.job.Job):
     """Callbacks whose work this class does in its own way."""
     crashes: int = 0
     """Executions of this job that ended with the death of their worker."""
-    payload: bytes = b""
-    """The call as it lies on the broker."""
+    found: Mapping[bytes, bytes] = {}
+    """The hash as it lies on the broker."""
     success_callback = None
     failure_callback = None
     stopped_callback = None
@@ -62,7 +63,7 @@ class Job(rq.job.Job):
 
     def restore(self, raw_data: Any) -> None:
         """Read the hash; a limit of the task's makes RQ kill an attempt that outlives it by a minute."""
-        self.payload = raw_data.get(b"data", b"")
+        self.found = raw_data
         counted = raw_data.get(CRASHES.encode(), b"0")
         self.crashes = int(counted[:9]) if counted.isdigit() else 0
         try:
@@ -124,7 +125,8 @@ class Job(rq.job.Job):
             return from_native(self)
         except UndecodableMessage as error:
             # RQ keeps the job among its failed ones in any case: this is for whoever looks at dead letters alone.
-            type(self).run.park(self.payload, queue_name=self.origin, reason="undecodable", error=error)
+            payload = raw(self.id, self.found)
+            type(self).run.park(payload, queue_name=self.origin, reason="undecodable", error=error)
             raise
 
     def _report_callbacks(self) -> None:

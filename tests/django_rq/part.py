@@ -37,6 +37,18 @@ def nowhere() -> Any:
     return tasks.nowhere.enqueue().id
 
 
+def redriven() -> Any:
+    from taskbridge.redrive import redrive
+    from taskbridge.store import Selection
+
+    store = router.store()
+    assert store is not None
+    found = list(store.letters(Selection(reason="undecodable")))
+    for letter in found:
+        redrive(letter.id, store)
+    return len(found)
+
+
 def lasting() -> Any:
     from tests.django_rq import tasks
 

@@ -33,6 +33,17 @@ def test_what_legacy_code_enqueues_runs_on_our_worker_and_its_result_is_read_nat
     assert "not called" not in worker.output()
 
 
+def test_what_could_not_be_read_runs_once_it_can_be_and_is_redriven(project: Project) -> None:
+    legacy = project.legacy("enqueue")
+    assert legacy.wait(within=PATIENCE) == 0, legacy.output()
+    worker = project.worker()
+    project.until(lambda: project.count("failed") == 2, worker)
+    worker.stop()
+    assert project.part("redriven", PICKLE) == 2
+    project.until(lambda: project.count("finished") == 1 and project.count("failed") == 1, project.worker(PICKLE))
+    assert project.written("receipt") == [{"job": "receipt", "number": 42, "name": "Zoë"}]
+
+
 @pytest.mark.parametrize("url", [f"{PICKLE}&workers=native", PICKLE])
 def test_what_we_enqueue_runs_on_a_stock_worker(project: Project, url: str) -> None:
     ids = project.part("enqueue", url)

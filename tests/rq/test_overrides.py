@@ -23,7 +23,7 @@ from tests.rq import tasks
 if TYPE_CHECKING:
     from tests.rq.conftest import Shop
 
-OURS = {"run", "tasks", "known_callbacks", "crashes", "payload", "lease", "settled", "give_up"}
+OURS = {"run", "tasks", "known_callbacks", "crashes", "found", "lease", "settled", "give_up"}
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rq import Callback, Queue, Webhook
 from rq.job import Job
-from rq.serializers import JSONSerializer
+from rq.serializers import JSONSerializer, PickleSerializer
 
+from taskbridge.backend import TakesRaw
+from taskbridge.errors import EnqueueError
+from taskbridge.redrive import redrive
 from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.store import Selection
 from taskbridge_rq import RQBackend
 from taskbridge_rq.job import retry_interval
+from taskbridge_rq.raw import raw, unraw
 from tests.rq import tasks
 
 if TYPE_CHECKING:
@@ -78,7 +84,49 @@ def test_a_record_that_cannot_be_read_fails_and_the_worker_goes_on(shop: Shop) -
     shop.until(lambda: shop.count("finished") == 1, shop.worker())
     assert native_queue(shop).failed_job_registry.get_job_ids() == [broken.id]
     (letter,) = letters()
-    assert (letter.reason, letter.payload) == ("undecodable", b"\x80\x05no json")
+    assert letter.reason == "undecodable"
+    assert letter.payload is not None
+    job_id, fields = unraw(letter.payload)
+    assert (job_id, fields[b"data"], fields[b"origin"]) == (broken.id, b"\x80\x05no json", b"default")
+
+
+def test_what_could_not_be_read_runs_once_it_can_be_and_is_redriven(shop: Shop) -> None:
+    pickled = Queue(connection=shop.redis, serializer=PickleSerializer).enqueue("tests.rq.tasks.late")
+    shop.configure()
+    for redrives in (0, 1):
+        with shop.worker() as worker:
+            shop.until(lambda: shop.count("failed") == 1 and letters(), worker)
+        (letter,) = letters()
+        assert (letter.reason, letter.redrives) == ("undecodable", redrives)
+        store = router.store()
+        assert store is not None
+        if redrives:
+            shop.configure("?serializer=pickle")
+        redrive(letter.id, store)
+        assert shop.count("failed") == 0
+    shop.until(lambda: shop.count("finished") == 1, shop.worker())
+    assert len(shop.written("late")) == 1
+    assert shop.redis.hget(f"rq:job:{pickled.id}", "status") == b"finished"
+
+
+def test_what_has_not_failed_yet_and_what_is_no_kept_job_is_not_put_back(shop: Shop) -> None:
+    shop.configure()
+    backend = router.backend()
+    assert isinstance(backend, TakesRaw)
+    waiting = native_queue(shop).enqueue("tests.rq.tasks.late")
+    payload = raw(waiting.id, {b"data": b"\x80"})
+    with pytest.raises(EnqueueError, match="has not failed"):
+        backend.put_back("default", payload)
+    with pytest.raises(EnqueueError, match="no RQ job that was kept"):
+        backend.put_back("default", b"\x80")
+    with pytest.raises(EnqueueError, match="names no queue"):
+        backend.put_back("", payload)
+    assert native_queue(shop).get_job_ids() == [waiting.id]
+
+
+@given(st.dictionaries(st.binary(max_size=5), st.binary()))  # fields of one run have longer names
+def test_a_kept_hash_has_the_bytes_that_it_had(fields: dict[bytes, bytes]) -> None:
+    assert unraw(raw("an-id", fields)) == ("an-id", fields)
 
 
 @pytest.mark.parametrize(("field", "value"), [("status", "nonsense"), ("timeout", "soon"), ("created_at", "never")])
