@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def until(condition: Callable[[], object], *, seconds: float = 20, what: str = "it") -> None:
+WAIT: Final = 45.0
+"""Seconds within which what must come comes, on a busy machine too."""
+
+
+def until(condition: Callable[[], object], *, seconds: float = WAIT, what: str = "it") -> None:
     """Wait until the condition holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -9,6 +9,7 @@ import signal
 import time
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,18 @@ def says(text: str) -> None:
 def hold(text: str, seconds: float) -> None:
     note(text)
     time.sleep(seconds)
+    note(f"{text} ended")
+
+
+@taskbridge.task(name="gated")
+def gated(text: str) -> None:
+    """Run until the gate of this execution of it is opened: see `Ledger.open`."""
+    note(text)
+    path = Path(os.environ[LEDGER])
+    number = sum(json.loads(line)["event"] == text for line in path.read_text().splitlines())
+    deadline = time.monotonic() + 120
+    while not path.with_name(f"{text}.{number}").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     note(f"{text} ended")
 
 

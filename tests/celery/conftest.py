@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from kombu.connection import Connection
 
 import taskbridge
 from taskbridge.backend import WorkerOptions
 from taskbridge.process import Process
 from taskbridge.router import router
+from taskbridge_celery.redis_transport.transport import LeasedConnection
 from tests.celery import application
-from tests.waiting import until
+from tests.celery.consuming import LEASE, Consumer
+from tests.waiting import WAIT, until
+
+if TYPE_CHECKING:
+    from taskbridge.services import Server
 
 READY = r"ready\."
-START = timedelta(seconds=30)
-STOP = timedelta(seconds=15)
+START = timedelta(seconds=60)
+STOP = timedelta(seconds=45)
 
 
 class Ledger:
@@ -33,10 +40,14 @@ class Ledger:
         lines = self.path.read_text().splitlines() if self.path.exists() else []
         return [line for line in map(json.loads, lines) if line["event"] == event]
 
-    def wait(self, event: str, *, count: int = 1, seconds: float = 20) -> list[dict[str, Any]]:
+    def wait(self, event: str, *, count: int = 1, seconds: float = WAIT) -> list[dict[str, Any]]:
         """Wait until `event` was written `count` times."""
         until(lambda: len(self.events(event)) >= count, seconds=seconds, what=f"{count} x {event!r}")
         return self.events(event)
+
+    def open(self, event: str, *, number: int = 1) -> None:
+        """Let the `number`-th execution of the task `gated` end."""
+        self.path.with_name(f"{event}.{number}").touch()
 
 
 def start_worker(
@@ -61,10 +72,40 @@ def start_worker(
     return worker
 
 
+def log_of(worker: Process) -> str:
+    assert worker.log is not None
+    return worker.log.read_text()
+
+
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     monkeypatch.setenv(application.LEDGER, str(tmp_path / "ledger"))
     return Ledger(tmp_path / "ledger")
+
+
+@pytest.fixture
+def database(redis_server: Server) -> str:
+    """An empty Redis database, for this test alone."""
+    return redis_server.fresh_url()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def consume(stack: ExitStack) -> Callable[..., Consumer]:
+    """Makes consumers of the queue `default`, on our transport or on Kombu's own."""
+
+    def consume(url: str, *, stock: bool = False, prefetch: int = 10, **options: Any) -> Consumer:
+        kind: Any = Connection if stock else LeasedConnection
+        options = {"taskbridge_lease": LEASE, "socket_connect_timeout": 5, **options}
+        connection = stack.enter_context(kind(url, transport_options=options))
+        return Consumer(connection, prefetch=prefetch)
+
+    return consume
 
 
 @pytest.fixture(params=["redis", "amqp"])

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
 
 
+pytestmark = pytest.mark.timeout(180)
+
+
 @pytest.fixture
 def url(rabbitmq_server: services.Server) -> str:
     return rabbitmq_server.fresh_url()
@@ -154,7 +157,6 @@ def test_an_exhausted_job_is_kept_on_the_broker_where_there_is_no_store(
     assert letter.headers["retries"] == 2
 
 
-@pytest.mark.timeout(150)
 def test_a_job_that_outlives_the_consumer_timeout_ends_no_worker_and_is_not_doubled_by_its_own(
     tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -170,7 +172,6 @@ def test_a_job_that_outlives_the_consumer_timeout_ends_no_worker_and_is_not_doub
         assert len(ledger.events("too long")) == 1
 
 
-@pytest.mark.timeout(150)
 def test_a_cut_connection_costs_no_second_run_of_what_the_worker_still_runs(
     rabbitmq_server: services.Server, tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -191,7 +192,6 @@ def test_a_cut_connection_costs_no_second_run_of_what_the_worker_still_runs(
     assert len(ledger.events("cut")) == 1
 
 
-@pytest.mark.timeout(150)
 def test_a_worker_survives_an_alarm_and_resumes(tmp_path: Path, ledger: Ledger) -> None:
     with services.start_private("rabbitmq") as server:
         assert isinstance(server, RabbitMQServer)

@@ -12,6 +12,8 @@ import taskbridge
 from taskbridge.message import Message
 from tests.celery.conftest import Ledger, start_worker
 
+pytestmark = pytest.mark.timeout(180)
+
 PRODUCER = """
 import sys
 import celery._state

@@ -22,6 +22,8 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from taskbridge.services import Server
 
+pytestmark = pytest.mark.timeout(180)
+
 LEGACY = Path(__file__).parents[1] / "legacy"
 STOCK_WORKER = ("celery", "-A", "shop", "worker", "-P", "solo", "-l", "INFO", "-n", "stock@%h")
 NATIVE_KINDS = ["int", "Decimal", "datetime", "UUID", "bytes"]

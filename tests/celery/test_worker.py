@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
 
 
+pytestmark = pytest.mark.timeout(180)
+
+
 @pytest.fixture(scope="module", params=["redis", "amqp"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Process]]:
     """A broker's URL, and one worker that the tests of the module share on it."""
@@ -199,7 +202,6 @@ def test_a_delayed_job_of_a_worker_that_stops_is_not_lost_and_not_early(tmp_path
         assert ledger.wait("delayed")[0]["at"] >= due
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
 def test_an_attempt_that_fails_while_the_broker_is_away_is_made_again(
     kind: services.Kind, tmp_path: Path, ledger: Ledger

@@ -103,19 +103,22 @@ class Leases:
         if monotonic() - held.confirmed < self.lease.length / 2:
             return True
         try:
-            return not self.renew([tag])
+            self.renew([tag])
         except UNREACHABLE:
             return False
+        # Not by its answer: the keeper may have learned of the loss, and forgotten the tag, in the same moment.
+        return tag in self.held
 
     def renew(self, tags: Iterable[str], /) -> list[str]:
-        """Renew these, and forget and return those that are lost."""
+        """Renew these, and forget those that are lost; the lost ones that nobody had forgotten before."""
         now = monotonic()
         wanted = list(tags)
         lost = [tag.decode() for tag in self.scripts.renew(keys=[self.keys.index], args=wanted)]
+        forgotten = [tag for tag in lost if self.held.pop(tag, None) is not None]
         for tag in wanted:
             if (held := self.held.get(tag)) is not None:
                 held.confirmed = now
-        return [tag for tag in lost if self.held.pop(tag, None) is not None]
+        return forgotten
 
     def began(self, tag: str, payload: dict[str, Any], /) -> bool:
         """Write the message anew, with its count of crashes, before its body runs. False: the lease was lost."""
