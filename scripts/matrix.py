@@ -40,8 +40,8 @@ HEAD = """\
 
 **native**: the engine does it. **emulated**: TaskBridge does it, at the cost named below. **refused**: a task that asks
 for it is refused when it meets the backend, before any I/O, with the reason below. A time is the longest that is
-accepted. A query such as `?priority=10` is what the URL must say; without it the option is refused.
-[Options](options.md) says what each one means.
+accepted, unless what is longer waits in the store. A query such as `?priority=10` is what the URL must say; without it
+the option is refused. [Options](options.md) says what each one means.
 """
 QUERIES = """\
 ## What a URL may say
@@ -141,7 +141,8 @@ def table(records: Mapping[str, Capabilities], urls: Mapping[str, str]) -> str:
 
 def cell(support: Support, option: str, url: str | None) -> str:
     if support.ceiling is not None:
-        return f"{support.level}, {duration(support.ceiling)}"
+        longest = f"{support.level}, {duration(support.ceiling)}"
+        return longest if support.beyond is None else f"{longest}, then in the store"
     if support.is_refused and url is not None:
         for query in LIFTED_BY.get(option, ()):
             if is_lifted(url, query, option):

@@ -10,6 +10,7 @@ import msgspec
 
 from taskbridge.backend import CarriesTypes
 from taskbridge.errors import EnqueueError, InvalidArguments
+from taskbridge.handover import hand_over
 from taskbridge.identity import new_ids
 from taskbridge.message import NO_TIMEOUT, Headers, Message, call_text
 from taskbridge.refusals import check, check_ceiling, check_queue, check_timing, refuse_main_module, unchanged
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from taskbridge.outbox.transaction import Transaction
     from taskbridge.settings import BackendSettings
     from taskbridge.signing import KeyRing
-    from taskbridge.store import Record, ResultStore
+    from taskbridge.store import Record, Store
     from taskbridge.task import Task
     from taskbridge.timing import Timing
 
@@ -44,8 +45,8 @@ class Binding(Generic[R]):
     """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
 
     __slots__ = (
-        "_has_native_workers", "_open_store", "_options", "_result_ttl", "_signing_keys", "_size_limit", "_store",
-        "_task", "_template", "_timing", "alias", "backend", "generation",
+        "_has_native_workers", "_is_strict", "_open_store", "_options", "_result_ttl", "_signing_keys", "_size_limit",
+        "_store", "_task", "_template", "_timing", "alias", "backend", "generation",
     )  # fmt: skip
 
     def __init__(
@@ -55,7 +56,7 @@ class Binding(Generic[R]):
         alias: str,
         backend: Backend,
         settings: BackendSettings,
-        open_store: Callable[[], ResultStore | None],
+        open_store: Callable[[], Store | None],
         generation: object,
         signing_keys: KeyRing | None = None,
     ) -> None:
@@ -63,7 +64,8 @@ class Binding(Generic[R]):
         options = task.options
         refuse_main_module(task)
         check_queue(options.queue_name, settings.queues, alias, task.name)
-        check(options, backend, label=str(url or alias), task=task.name, is_strict=url is not None and url.is_strict)
+        self._is_strict = url is not None and url.is_strict
+        check(options, backend, label=str(url or alias), task=task.name, is_strict=self._is_strict)
         task.codec.compile()
         self.alias = alias
         self.backend = backend
@@ -77,7 +79,7 @@ class Binding(Generic[R]):
         check_timing(self._timing, options, label=str(url or alias))
         self._open_store = open_store
         self._signing_keys = signing_keys
-        self._store: ResultStore | None = open_store() if options.result else None
+        self._store: Store | None = open_store() if options.result else None
         self._template = (wire_name(task, backend), dict(options.native.get(backend.engine, {})), _overrides(task))
 
     def enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any], /, *, connection: object = None) -> TaskResult[R]:
@@ -131,7 +133,8 @@ class Binding(Generic[R]):
             )
         run_after = moment(options.run_after, now)
         if run_after is not None:
-            check_ceiling(run_after - now, self.backend.capabilities.run_after, self.backend.engine, self._task.name)
+            support = self.backend.capabilities.run_after
+            check_ceiling(run_after - now, support, self.backend.engine, self._task.name, is_strict=self._is_strict)
         task, native, (timeout, retry) = self._template
         headers = Headers(
             enqueued_at=now,
@@ -183,11 +186,11 @@ class Binding(Generic[R]):
     def _send(self, messages: Sequence[Message]) -> None:
         store = self._store
         if store is None:
-            self.backend.enqueue(messages)
+            hand_over(messages, self.backend, self.alias, self._open_store)
             return
         store.queued([self._record(message) for message in messages])
         try:
-            self.backend.enqueue(messages)
+            hand_over(messages, self.backend, self.alias, self._open_store)
         except EnqueueError as error:
             if not error.maybe_accepted:
                 store.forget([message.id for message in messages])

@@ -8,7 +8,7 @@ conformance suite what to expect.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,25 +28,33 @@ class Support:
     """The worker's middleware that emulates it."""
     ceiling: timedelta | None = None
     """The largest value that is safe, where there is one."""
+    beyond: str | None = None
+    """What TaskBridge does with a delay above the ceiling, and what that costs; None: it is refused."""
 
     @property
     def is_refused(self) -> bool:
         return self.level == "refused"
 
 
-def native(how: str, *, ceiling: timedelta | None = None) -> Support:
+def native(how: str, *, ceiling: timedelta | None = None, beyond: str | None = None) -> Support:
     """The engine does it."""
-    return Support(level="native", note=how, ceiling=ceiling)
+    return Support(level="native", note=how, ceiling=ceiling, beyond=beyond)
 
 
-def emulated(by: type[Any], *, cost: str, ceiling: timedelta | None = None) -> Support:
+def emulated(by: type[Any], *, cost: str, ceiling: timedelta | None = None, beyond: str | None = None) -> Support:
     """TaskBridge does it, through the middleware `by`, at a stated cost."""
-    return Support(level="emulated", note=cost, by=by, ceiling=ceiling)
+    return Support(level="emulated", note=cost, by=by, ceiling=ceiling, beyond=beyond)
 
 
 def refused(why: str) -> Support:
     """An error says why not, and what to do."""
     return Support(level="refused", note=why)
+
+
+WAITS_IN_STORE: Final = (
+    "a longer delay is emulated: the job waits in the store, and a scheduler hands it over when it is due"
+)
+"""What `beyond` says of a `run_after` on a backend that has a store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ import msgspec
 
 from taskbridge.backend import CanReopen, TakesRaw
 from taskbridge.errors import RedriveRefused, StoreUnavailable, UndecodableMessage
+from taskbridge.handover import restore_native
 from taskbridge.identity import new_id
 from taskbridge.message import Headers
-from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.store import Selection
 
@@ -90,9 +90,7 @@ def _again(message: Message, number: int, now: datetime, *, without_expiry: bool
 
 def _enqueue(letter: DeadLetter, message: Message) -> None:
     backend = router.backend(letter.backend)
-    task = registry.by_wire_name(backend).get(message.task)
-    if task is not None:
-        message.native = dict(task.options.native.get(backend.engine, {}))
+    restore_native(message, backend)
     if isinstance(backend, CanReopen):
         backend.reopen(message)
     else:

@@ -91,9 +91,9 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
     if options.timeout is not None:
         check_timeout(options.timeout, record.timeout, label, task)
     if isinstance(options.run_after, timedelta):
-        check_ceiling(options.run_after, record.run_after, label, task)
+        check_ceiling(options.run_after, record.run_after, label, task, is_strict=is_strict)
     if options.retry is not None:
-        check_ceiling(options.retry.longest_delay, record.retry, label, task)
+        check_ceiling(options.retry.longest_delay, record.retry, label, task, is_strict=is_strict)
 
 
 def check_timing(timing: Timing, options: TaskOptions, /, *, label: str) -> None:
@@ -141,9 +141,11 @@ def check_timeout(timeout: timedelta, support: Support, label: str, task: str) -
         )
 
 
-def check_ceiling(delay: timedelta, support: Support, label: str, task: str) -> None:
-    """Refuse a delay that the backend cannot hold safely."""
-    if support.ceiling is not None and delay > support.ceiling:
-        raise UnsupportedFeature(
-            f"A delay of {delay} for {task!r} is above what {label} holds safely, {support.ceiling}: {support.note}"
-        )
+def check_ceiling(delay: timedelta, support: Support, label: str, task: str, *, is_strict: bool) -> None:
+    """Refuse a delay that the backend cannot hold safely, unless TaskBridge holds it in its place."""
+    if support.ceiling is None or delay <= support.ceiling or (support.beyond is not None and not is_strict):
+        return
+    why = support.note if support.beyond is None else f"{support.beyond}, and strict=yes refuses that"
+    raise UnsupportedFeature(
+        f"A delay of {delay} for {task!r} is above what {label} holds safely, {support.ceiling}: {why}"
+    )

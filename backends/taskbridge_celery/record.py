@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from taskbridge.capability import Capabilities, Support, emulated, native, refused
+from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulated, native, refused
 from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 
 CONSUMER_OPTION: Final = "consumer_timeout"
@@ -42,7 +42,7 @@ def record(
             else refused("thread workers: a blocking call is not interrupted. Use ?pool=prefork.")
         ),
         expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=_run_after(is_redis, hold),
+        run_after=_run_after(is_redis, hold, has_store=has_store),
         priority=_priority(is_redis, max_priority),
         result=(
             emulated(Results, cost="three writes a job to the store")
@@ -71,7 +71,7 @@ def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capa
         timeout=refused(f"{ours}, or give Celery's own: native={{'celery': {{'soft_time_limit': 5}}}}."),
         prompt_timeout=refused(f"{ours}."),
         expires=native("Celery's own header; the job ends as REVOKED, and RabbitMQ may drop it without a trace"),
-        run_after=_run_after(is_redis, hold),
+        run_after=_run_after(is_redis, hold, has_store=None),
         priority=_priority(is_redis, max_priority),
         result=refused(f"{ours}, or read Celery's own results."),
         dead_letters=refused(f"{ours}; Celery logs what failed and drops it."),
@@ -117,13 +117,17 @@ def _timeout(is_redis: bool, hold: timedelta) -> Support:
     )
 
 
-def _run_after(is_redis: bool, hold: timedelta) -> Support:
+def _run_after(is_redis: bool, hold: timedelta, *, has_store: bool | None) -> Support:
+    """`has_store` is None where a store would be of no use."""
     limit, option = ("visibility timeout", "visibility_timeout") if is_redis else ("consumer timeout", CONSUMER_OPTION)
-    return native(
-        f"a worker holds the job until it is due, within the broker's {limit} of {hold}, half of which is kept for "
-        f"its run. Enqueue it later, or raise ?{option}=",
-        ceiling=hold / 2,
+    held = (
+        f"a worker holds the job until it is due, within the broker's {limit} of {hold}, half of which is kept for its "
+        f"run"
     )
+    if has_store:
+        return native(f"{held}; {WAITS_IN_STORE}", ceiling=hold / 2, beyond=WAITS_IN_STORE)
+    remedy = f"Enqueue it later, or raise ?{option}="
+    return native(f"{held}. {remedy if has_store is None else f'{remedy}, or name a store: ?store='}", ceiling=hold / 2)
 
 
 def _priority(is_redis: bool, max_priority: int) -> Support:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskbridge.capability import Capabilities, Support, emulated, native, refused
+from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulated, native, refused
 from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
             "that gives an attempt its own main thread: celery, rq or huey."
         ),
         expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=_run_after(kind, has_own_consumer=has_own_consumer),
+        run_after=_waiting(_run_after(kind, has_own_consumer=has_own_consumer), has_store=has_store),
         priority=_priority(kind, max_priority),
         result=(
             emulated(Results, cost="three writes a job to the store")
@@ -111,16 +112,22 @@ def _run_after(kind: Kind, *, has_own_consumer: bool) -> Support:
     if kind == "amqp":
         return native(
             "a worker holds the job unacknowledged until it is due, and RabbitMQ ends a consumer that does so for 30 "
-            "minutes (consumer_timeout). Enqueue it later",
+            "minutes (consumer_timeout)",
             ceiling=CONSUMER_CEILING,
         )
     if has_own_consumer:
         return native("a worker process holds the job under its lease until it is due, at most 65,535 of them")
     return native(
         "a worker holds the job in memory until it is due, and after a lost connection does not run it until that "
-        "worker is restarted. Enqueue it later, or name the server in the URL, which has this mended",
+        "worker is restarted, which a server named in the URL has mended",
         ceiling=STRANDED_CEILING,
     )
+
+
+def _waiting(support: Support, *, has_store: bool) -> Support:
+    if support.ceiling is None or not has_store:
+        return support
+    return replace(support, note=f"{support.note}; {WAITS_IN_STORE}", beyond=WAITS_IN_STORE)
 
 
 def _priority(kind: Kind, max_priority: int) -> Support:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from taskbridge.outbox import Relay, open_outbox
 from taskbridge.outbox.databases import shown, urls
 from taskbridge.router import router
+from taskbridge.scheduler.release import releases
 from taskbridge.scheduler.scheduler import Scheduler
 from taskbridge.scheduler.unshared import Unshared
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from taskbridge.scheduler.duty import Duty
     from taskbridge.store import Store
 
-FACTORIES: Final[tuple[Callable[[str, Store], Iterable[Duty]], ...]] = ()
+FACTORIES: Final[tuple[Callable[[str, Store], Iterable[Duty]], ...]] = (releases,)
 """Each gives the duties of one kind, for the backend of this alias and its store."""
 
 

@@ -1,15 +1,17 @@
-"""TaskBridge's own durable state: results, leases, dead letters."""
+"""TaskBridge's own durable state: results, leases, dead letters, jobs that wait for their time."""
 
 from taskbridge.store.lease import Lease
 from taskbridge.store.letter import Burial, DeadLetter, Redrive, Selection
 from taskbridge.store.open import open_store
-from taskbridge.store.protocol import DeadLetterStore, LeaseStore, ResultStore, Store
+from taskbridge.store.protocol import DeadLetterStore, LeaseStore, ResultStore, Store, WaitingStore
 from taskbridge.store.record import DetailStatus, NewRecord, Record, ResultStatus, TaskError
 from taskbridge.store.transition import Expired, Failed, Retrying, Started, Succeeded, Transition
 from taskbridge.store.wait import wait
+from taskbridge.store.waiting import Claimed
 
 __all__ = [
     "Burial",
+    "Claimed",
     "DeadLetter",
     "DeadLetterStore",
     "DetailStatus",
@@ -29,6 +31,7 @@ __all__ = [
     "Succeeded",
     "TaskError",
     "Transition",
+    "WaitingStore",
     "open_store",
     "wait",
 ]

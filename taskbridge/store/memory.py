@@ -10,6 +10,7 @@ import msgspec
 
 from taskbridge.store import columns, letter_columns
 from taskbridge.store.lease import Lease
+from taskbridge.store.memory_waiting import MemoryWaitingStore
 from taskbridge.store.record import DetailStatus
 from taskbridge.store.transition import Failed, Retrying, Started
 
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from taskbridge.store.transition import Transition
 
 
-class MemoryStore:
+class MemoryStore(MemoryWaitingStore):
     """A `Store` that dies with the process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._rows: dict[str, Columns] = {}
         self._leases: dict[str, Lease] = {}
         self._counters: dict[str, tuple[int, datetime]] = {}

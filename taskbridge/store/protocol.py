@@ -1,4 +1,4 @@
-"""What every store does: four small protocols, and the store that offers them all."""
+"""What every store does: small protocols, and the store that offers them all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
+    from taskbridge.message import Message
     from taskbridge.store.lease import Lease
     from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Record
     from taskbridge.store.transition import Transition
+    from taskbridge.store.waiting import Claimed
 
 
 class ResultStore(Protocol):
@@ -83,5 +85,27 @@ class DeadLetterStore(Protocol):
         """Delete letters; how many there were."""
 
 
-class Store(ResultStore, LeaseStore, DeadLetterStore, Protocol):
+class WaitingStore(Protocol):
+    """Jobs whose delay is longer than their backend holds one, by the clock of the store's server."""
+
+    def hold(self, backend: str, messages: Sequence[Message], /) -> None:
+        """Keep jobs of the backend of this alias until their `run_after`, in one round trip. May be repeated."""
+
+    def until_due(self, backend: str, /) -> timedelta | None:
+        """How long until the next job is due, below zero if it is; None if none waits. As cheap for many as for one."""
+
+    def claim_due(self, backend: str, /, *, limit: int, span: timedelta) -> Claimed:
+        """Jobs that are due, which nobody else is given until the span has passed; it may be less than there are."""
+
+    def handed_over(self, claimed: Claimed, /) -> None:
+        """Forget these jobs, since their backend has them. One that another has claimed meanwhile stays."""
+
+    def give_back(self, claimed: Claimed, /) -> None:
+        """These jobs have certainly not been handed over: they are due again at once."""
+
+    def withdraw(self, backend: str, ids: Sequence[str], /) -> int:
+        """Forget jobs that are not to run; how many there were. One that is being handed over may run."""
+
+
+class Store(ResultStore, LeaseStore, DeadLetterStore, WaitingStore, Protocol):
     """All of TaskBridge's own durable state."""

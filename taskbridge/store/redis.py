@@ -5,7 +5,8 @@ from __future__ import annotations
 from taskbridge.store.redis_leases import RedisLeaseStore
 from taskbridge.store.redis_letters import RedisDeadLetterStore
 from taskbridge.store.redis_results import RedisResultStore
+from taskbridge.store.redis_waiting import RedisWaitingStore
 
 
-class RedisStore(RedisResultStore, RedisLeaseStore, RedisDeadLetterStore):
+class RedisStore(RedisResultStore, RedisLeaseStore, RedisDeadLetterStore, RedisWaitingStore):
     """A `Store` in keys that begin with a prefix. Redis itself forgets what has expired."""

@@ -21,6 +21,12 @@ SOCKET_TIMEOUT: Final = 5.0
 BATCH: Final = 1_000
 """Keys that one command touches at most, since Redis serves nobody else meanwhile."""
 
+NOW: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+"""
+"""For a script: the time by the server's clock, in microseconds since 1970."""
+
 
 def redis_client(url: str, /) -> Redis:
     """A client that answers or fails within `SOCKET_TIMEOUT` and never repeats a command by itself.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.store.columns import moment
 from taskbridge.store.lease import Lease
-from taskbridge.store.redis_keys import BATCH, RedisKeys
+from taskbridge.store.redis_keys import BATCH, NOW, RedisKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,13 +19,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _FORGET_AFTER_MS: Final = 24 * 60 * 60 * 1_000
 """How long a lease that has ended is kept, so that tokens rise although a clock is set back."""
 
-_NOW: Final = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-"""
 # Arguments: the holder, the span. The token comes from the clock, so that it rises although old leases are forgotten.
 _ACQUIRE: Final = f"""
-{_NOW}
+{NOW}
 local was = redis.call('HMGET', KEYS[1], 'holder', 'token', 'until')
 local token, is_held = tonumber(was[2] or 0), was[3] and tonumber(was[3]) > now
 if is_held and was[1] ~= ARGV[1] then return nil end
@@ -37,7 +33,7 @@ return {{token, ends}}
 """
 # Arguments: the span, then the token for each key. Gives the places of those that are still held.
 _PROLONG: Final = f"""
-{_NOW}
+{NOW}
 local held = {{}}
 for index, key in ipairs(KEYS) do
     if redis.call('HGET', key, 'token') == ARGV[index + 1] then

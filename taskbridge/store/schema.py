@@ -80,9 +80,20 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "ALTER TABLE taskbridge_results ADD COLUMN arguments TEXT",
         "ALTER TABLE taskbridge_results ADD COLUMN workers TEXT NOT NULL DEFAULT ''",
     ),
+    (
+        """
+        CREATE TABLE taskbridge_waiting (
+            id TEXT PRIMARY KEY,
+            backend TEXT NOT NULL,
+            due_at BIGINT NOT NULL,
+            message TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_waiting_due_at ON taskbridge_waiting (backend, due_at)",
+    ),
 )
 """Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by. Step 3: who
-ran a job, and for jobs of Django's API with what.
+ran a job, and for jobs of Django's API with what. Step 4: jobs that wait for their time.
 
 All times are microseconds since 1970, UTC. A payload is in base64.
 """

@@ -5,7 +5,8 @@ from __future__ import annotations
 from taskbridge.store.sql_leases import SQLLeaseStore
 from taskbridge.store.sql_letters import SQLDeadLetterStore
 from taskbridge.store.sql_results import SQLResultStore
+from taskbridge.store.sql_waiting import SQLWaitingStore
 
 
-class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore):
+class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore, SQLWaitingStore):
     """A `Store` in tables whose names begin with `taskbridge_`."""

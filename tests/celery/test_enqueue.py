@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -125,11 +125,16 @@ def test_results_on_rabbitmq_are_refused_until_a_store_is_named(amqp_url: str, r
     assert not application.noted.using(result=True).enqueue("kept").is_finished
 
 
-def test_a_delay_above_the_ceiling_names_it(configured: str) -> None:
-    ceiling = taskbridge.router.router.backend().capabilities.run_after.ceiling
-    assert ceiling is not None
-    with pytest.raises(UnsupportedFeature, match=str(ceiling)):
-        application.noted.using(run_after=ceiling + timedelta(minutes=1)).enqueue("late")
+def test_a_delay_above_the_ceiling_is_refused_where_there_is_no_store_or_emulation_is_not_wanted(
+    amqp_url: str, redis_url: str
+) -> None:
+    for url, words in ((f"celery+{amqp_url}", r"\?store="), (f"celery+{redis_url}?strict=yes", "strict=yes")):
+        taskbridge.configure(url)
+        ceiling = taskbridge.router.router.backend().capabilities.run_after.ceiling
+        assert ceiling is not None
+        for run_after in (ceiling + timedelta(minutes=1), datetime.now(UTC) + ceiling + timedelta(minutes=1)):
+            with pytest.raises(UnsupportedFeature, match=f"{ceiling}.*{words}"):
+                application.noted.using(run_after=run_after).enqueue("late")
 
 
 def test_children_of_a_fork_and_their_parent_enqueue(configured: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -18,11 +18,12 @@ from taskbridge.binding import Binding
 from taskbridge.errors import UnsupportedFeature
 from taskbridge.process import Process
 from taskbridge.router import router
+from taskbridge.scheduler import scheduling
 from taskbridge.settings import BackendURL
 from taskbridge.testing.suite import faults, hooks, kinds, ledger, slow, tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from taskbridge.capability import Level, Support
@@ -95,6 +96,7 @@ class Stage:
         if not self.is_in_process:
             self._workers = [*self._serve(("default",), concurrency=2), *self._serve((ORDERED,))]
             self._elsewhere = self._serve((SECOND, THIRD), alias=SECOND)
+        self._closing.enter_context(scheduling(("default",), _say_nothing))
         for queue in ("default", ORDERED):
             key = self.key()
             tasks.note.using(queue_name=queue).enqueue(key)
@@ -176,6 +178,21 @@ class Stage:
             tasks.note.using(queue_name=queue).enqueue(key)
             self.wait(key, "end")
 
+    @contextmanager
+    def ceiling(self, ceiling: timedelta) -> Iterator[None]:
+        """In this process, a lower ceiling for delays: what a broker holds for half an hour is too long to wait for."""
+        record = self.backend.capabilities
+        self.backend.capabilities = replace(record, run_after=replace(record.run_after, ceiling=ceiling))
+        try:
+            yield
+        finally:
+            self.backend.capabilities = record
+
+    def waiting(self) -> timedelta | None:
+        """How long until the first job is due that waits in the store; None if none does."""
+        store = router.store()
+        return None if store is None else store.until_due("default")
+
     def must_refuse(self, option: str) -> None:
         """See that the option is refused when a task is bound, in words that name it and the backend."""
         asked = ASKED.get(option)
@@ -220,6 +237,9 @@ class Stage:
 
 def _bind(task: Task[..., Any, Any], asked: Mapping[str, Any]) -> None:
     router.bind(task.using(**asked))
+
+
+def _say_nothing(_words: str) -> None: ...
 
 
 def _level(text: str) -> Level:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskbridge import Retry, UnsupportedFeature
+from taskbridge import ResultStatus, Retry, UnsupportedFeature
 from taskbridge.errors import InvalidTask
 from taskbridge.testing.suite import slow, tasks
 from taskbridge.testing.suite.behaviour import behaviour
@@ -187,12 +187,45 @@ def test_a_moment_that_has_passed_means_now(stage: Stage) -> Iterator[None]:
 
 
 @behaviour("run_after")
-def test_a_delay_above_the_ceiling_is_refused_and_the_ceiling_named(stage: Stage) -> Iterator[None]:
-    ceiling = stage.backend.capabilities.run_after.ceiling
-    if ceiling is not None:
-        with pytest.raises(UnsupportedFeature, match=str(ceiling)):
-            tasks.note.using(run_after=ceiling + timedelta(seconds=60)).enqueue(stage.key())
+def test_a_delay_above_the_ceiling_is_refused_and_the_ceiling_named_where_there_is_no_store(
+    stage: Stage,
+) -> Iterator[None]:
+    support = stage.backend.capabilities.run_after
+    if support.ceiling is not None and support.beyond is None:
+        with pytest.raises(UnsupportedFeature, match=str(support.ceiling)):
+            tasks.note.using(run_after=support.ceiling + timedelta(seconds=60)).enqueue(stage.key())
     yield
+
+
+@behaviour("run_after")
+def test_a_delay_above_the_ceiling_waits_in_the_store_and_is_never_early(stage: Stage) -> Iterator[None]:
+    if stage.backend.capabilities.run_after.beyond is None:
+        yield
+        return
+    keys = [stage.key() for _ in range(3)]
+    moment = now() + timedelta(seconds=3)
+    with stage.ceiling(timedelta(seconds=1)):
+        tasks.note.using(run_after=moment).enqueue_many([(key,) for key in keys])
+    assert stage.waiting() is not None
+    yield
+    for key in keys:
+        assert stage.wait(key, "start")[0].at >= moment.timestamp()
+
+
+@behaviour("run_after", "expires", "result")
+def test_expiry_covers_a_delay_above_the_ceiling(stage: Stage) -> Iterator[None]:
+    if stage.backend.capabilities.run_after.beyond is None:
+        yield
+        return
+    key = stage.key()
+    options = {"expires": timedelta(seconds=1), "run_after": timedelta(seconds=2), "result": True}
+    with stage.ceiling(timedelta(seconds=1)):
+        handle = tasks.echo.using(**options).enqueue(key)
+    assert handle.status is ResultStatus.READY
+    yield
+    stage.finish(handle)
+    assert handle.detail_status == "EXPIRED"
+    assert stage.ledger.events(key) == []
 
 
 @pytest.mark.parametrize("option", ["run_after", "expires"])
