@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import time
+
 from taskbridge_compare import checkers
 from taskbridge_compare.experiments.experiment import Asked, Experiment, Scene
 from taskbridge_compare.experiments.watch import find, wait_quietly
 from taskbridge_compare.ledger import NotSeen
 
 _TASK = "from_next_release"
+_SETTLE_SECONDS = 1.0
 
 
 def _run(scene: Scene) -> Asked:
     station = scene.station
     victim = station.key("unknown_task")
     station.enqueue(_TASK, victim)
-    asked: Asked = {"victim": victim, "sentinel": "", "window": scene.window, "bounds": dict(station.driver.bounds)}
+    begin = time.monotonic()
+    asked: Asked = {"victim": victim, "sentinel": "", "bounds": dict(station.driver.bounds)}
     try:
         asked["sentinel"] = station.sentinel("unknown_task", seconds=scene.window)
     except NotSeen:
         station.ledger.write("watched", victim)
         station.stop_worker()
-    wait_quietly(scene, victim, "start", 1, 1.0)
+    wait_quietly(scene, victim, "start", 1, _SETTLE_SECONDS)
+    asked["window"] = round(time.monotonic() - begin, 1)
     find(scene, victim)
     station.start_worker()
     return asked
