@@ -12,6 +12,7 @@ from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.scheduler import RQScheduler
 from rq.utils import now, utcformat
 
+from taskbridge.process.liveness import NOWHERE, fate, own_place
 from taskbridge_rq.scripts import CLAIM, PUT_BACK, RENEW, SWEEP
 
 if TYPE_CHECKING:
@@ -105,12 +106,13 @@ def sweep(connection: Redis, queue_name: str, /) -> Swept:
     At most once in half a second for all workers of a queue together; otherwise it does nothing.
     """
     queue_key = Queue.redis_queue_namespace_prefix + queue_name
+    started = StartedJobRegistry.key_template.format(queue_name)
     found = connection.eval(
         SWEEP,
         7,
         queue_key,
         IntermediateQueue.get_intermediate_queue_key(queue_key),
-        StartedJobRegistry.key_template.format(queue_name),
+        started,
         ScheduledJobRegistry.key_template.format(queue_name),
         RQScheduler.get_locking_key(queue_name),
         f"{queue_key}:taskbridge:suspects",
@@ -120,6 +122,15 @@ def sweep(connection: Redis, queue_name: str, /) -> Swept:
         SCHEDULER,
         SCHEDULER_SECONDS,
         utcformat(now()),
+        f"{own_place() or NOWHERE}-",
     )
-    put_back, dropped = (tuple(entry.decode(errors="backslashreplace") for entry in entries) for entries in found)
-    return Swept(put_back, dropped)
+    put_back, dropped, neighbours = (
+        [entry.decode(errors="backslashreplace") for entry in entries] for entries in found
+    )
+    for entry in neighbours:
+        job_id, _, execution_id = entry.partition(":")
+        if fate(execution_id) == "dead":
+            outcome = connection.eval(PUT_BACK, 2, queue_key, started, job_id, execution_id, 1)
+            if outcome:
+                (put_back if outcome == 1 else dropped).append(entry)
+    return Swept(tuple(put_back), tuple(dropped))

@@ -12,7 +12,8 @@ def record() -> Capabilities:
     """What RQ does, and what TaskBridge adds."""
     return Capabilities(
         at_least_once=native(
-            "a dead worker's jobs run again within 10 s of its last sign of life, on any worker of the queue"
+            "a dead worker's jobs run again within 10 s of its last sign of life, on any worker of the queue, and at "
+            "once on one of the same machine"
         ),
         at_most_once=emulated(AtMostOnce, cost="one write to the store before the body"),
         retry=emulated(Retries, cost="the job goes through RQ's schedule, which each worker looks at each second"),

@@ -1,7 +1,8 @@
 """The transitions of a started RQ job that RQ makes in several steps, or not at all: each one script on the server.
 
 A job is held by the entry `JOB:EXECUTION` in RQ's registry of started jobs, and whoever removes that entry decides what
-becomes of the job. Its worker lives while the key of RQ's execution does, which expires unless it is renewed. Nothing
+becomes of the job. Its worker lives while the key of RQ's execution does, which expires unless it is renewed; workers
+of its own machine may know better, since the id of an execution begins with the mark of the worker's process. Nothing
 here depends on the clocks of the workers' machines.
 """
 
@@ -78,11 +79,11 @@ SWEEP: Final = (
     _PUT_BACK
     + """
 -- KEYS: queue, intermediate list, started registry, scheduled registry, RQ's lock of schedulers, suspects, gate
--- ARGV: grace ms, gate ms, our name in the lock, its s, date
-if not redis.call('SET', KEYS[7], 1, 'NX', 'PX', ARGV[2]) then return {{}, {}} end
+-- ARGV: grace ms, gate ms, our name in the lock, its s, date, what the ids of neighbours' executions begin with
+if not redis.call('SET', KEYS[7], 1, 'NX', 'PX', ARGV[2]) then return {{}, {}, {}} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local told, dropped, before, after = {}, {}, {}, {}
+local told, dropped, neighbours, before, after = {}, {}, {}, {}, {}
 local pairs_before = redis.call('HGETALL', KEYS[6])
 for i = 1, #pairs_before, 2 do before[pairs_before[i]] = tonumber(pairs_before[i + 1]) end
 
@@ -102,6 +103,8 @@ for _, entry in ipairs(redis.call('ZRANGE', KEYS[3], 0, 999)) do
     if job and redis.call('EXISTS', 'rq:execution:' .. entry) == 0 and is_dead(entry) then
         local list = put_back(KEYS[1], KEYS[3], job, execution, true) == 1 and told or dropped
         list[#list + 1] = entry
+    elseif job and string.sub(execution, 1, #ARGV[6]) == ARGV[6] then
+        neighbours[#neighbours + 1] = entry
     end
 end
 for _, job in ipairs(redis.call('LRANGE', KEYS[2], 0, 999)) do
@@ -122,7 +125,7 @@ if #after > 0 then
 end
 
 local holder = redis.call('GET', KEYS[5])
-if holder and holder ~= ARGV[3] then return {told, dropped} end
+if holder and holder ~= ARGV[3] then return {told, dropped, neighbours} end
 redis.call('SET', KEYS[5], ARGV[3], 'EX', ARGV[4])
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], 0, time[1], 'LIMIT', 0, 1000)) do
     redis.call('ZREM', KEYS[4], id)
@@ -135,12 +138,13 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], 0, time[1], 'LIMIT', 0,
         redis.call(in_front and 'LPUSH' or 'RPUSH', KEYS[1], id)
     end
 end
-return {told, dropped}
+return {told, dropped, neighbours}
 """
 )
 """Put back what dead workers held, and queue what is due.
 
-Returns what was put back, as `JOB:EXECUTION` or, if it had not begun, `JOB`; and what is the id of no job.
+Returns what was put back, as `JOB:EXECUTION` or, if it had not begun, `JOB`; what is the id of no job; and the
+executions that go on as far as Redis knows, of workers of this machine.
 """
 
 IF_HELD: Final = """

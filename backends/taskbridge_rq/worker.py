@@ -21,6 +21,7 @@ from rq.utils import get_version, now
 from rq.worker_registration import clean_worker_registry
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.process.liveness import NOWHERE, own_mark
 from taskbridge_rq.fence import LeaseLost
 from taskbridge_rq.fenced_worker import FencedWorker
 from taskbridge_rq.horse import ended
@@ -65,6 +66,7 @@ class Worker(FencedWorker):
         self._is_horse_running = False
         self._swept = 0.0
         self._tidied = time.monotonic()
+        self._mark = NOWHERE
 
     @property
     def dequeue_timeout(self) -> int:
@@ -81,6 +83,7 @@ class Worker(FencedWorker):
             raise ConfigurationError("A worker of several RQ queues loses jobs. Start one worker for each queue.")
         if get_version(self.connection) < OLDEST_REDIS:
             raise ConfigurationError("RQ loses jobs on a Redis older than 6.2, which cannot move them in one step.")
+        self._mark = own_mark()
         return super().work(*arguments, **{**options, "with_scheduler": False})
 
     @property
@@ -118,7 +121,8 @@ class Worker(FencedWorker):
             LeaseLost: this worker was so slow that the job was put back.
         """
         (queue,) = self.queues
-        self.execution = Execution(uuid4().hex, job.id, self.connection, worker_name=self.name)
+        # It dies with this process, not only with the attempt's.
+        self.execution = Execution(f"{self._mark}-{uuid4().hex}", job.id, self.connection, worker_name=self.name)
         self.lease = Lease(self.connection, queue.name, self.execution)
         with self.connection.pipeline() as pipeline:
             self.set_state(rq.worker.WorkerStatus.BUSY, pipeline=pipeline)

@@ -38,6 +38,18 @@ class Shop(LedgerShop):
         argv = tuple(kind if word == "taskbridge_rq.Worker" else word for word in command.argv)
         return self.start(replace(command, argv=argv))
 
+    def open_gate(self, number: int, gate: str = "gate") -> None:
+        """Let the execution of a gated job that began as this one of all end."""
+        (self.folder / f"{gate}-{number}").touch()
+
+    def begun(self, worker: Process, times: int = 1) -> None:
+        """Wait until gated or lasting jobs have begun so many times."""
+        self.until(lambda: len(self.written("began")) == times, worker)
+
+    def crashes(self, job_id: str) -> int:
+        """How many executions of a job have ended with the death of their worker."""
+        return int(self.redis.hget(f"rq:job:{job_id}", "taskbridge_crashes") or 0)
+
     def legacy(self, *arguments: str) -> Process:
         """A program of the shop, where TaskBridge cannot be imported."""
         argv = (sys.executable, str(LEGACY / "without_taskbridge.py"), *arguments)

@@ -72,25 +72,25 @@ def wait_for(gate: str, within: float = 60) -> None:
 def gated(gate: str = "gate", *, then: str = "return") -> None:
     """Wait for a file, then return or fail. A process that runs it a second time waits for another file."""
     number = len([line for line in Path(os.environ["SHOP_LEDGER"]).read_text().splitlines() if '"began"' in line])
-    write(job="began", pid=os.getpid(), parent=os.getppid(), at=time.time(), number=number)
+    write(job="began", pid=os.getpid(), parent=os.getppid(), at=time.time(), number=number, gate=gate)
     wait_for(f"{gate}-{number}")
     write(job="ended", pid=os.getpid(), number=number)
     if then == "raise":
         raise ValueError("as asked")
 
 
-@task(retry=Retry(3, delay=timedelta(seconds=0.1), jitter=False))
+@task(retry=Retry(3, delay=timedelta(seconds=60), jitter=False))
 def gated_retry(gate: str = "gate") -> None:
     """Wait for a file, then ask for another attempt."""
     gated.function(gate, then="raise")
 
 
 @task
-def lasting(seconds: float) -> None:
+def lasting(name: str, seconds: float) -> None:
     """Take a while."""
-    write(job="began", pid=os.getpid(), parent=os.getppid(), at=time.time())
+    write(job="began", name=name)
     time.sleep(seconds)
-    write(job="ended", pid=os.getpid())
+    write(job="ended", name=name)
 
 
 @task
