@@ -46,5 +46,6 @@ def memory(database_url: str) -> Iterator[MemoryBackend]:
 
 
 @pytest.fixture
-def relay(outbox: OutboxTable) -> Relay:
-    return Relay(outbox)
+def relay(outbox: OutboxTable) -> Iterator[Relay]:
+    with contextlib.closing(Relay(outbox)) as opened:
+        yield opened
