@@ -31,7 +31,7 @@ def redrive_the_same(url: str, barrier: Barrier, number: int) -> None:
     taskbridge.configure(url)
     store = router.store()
     assert store is not None
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     try:
         redrive(letter_id, store)
     except RedriveRefused:

@@ -28,7 +28,7 @@ def together(target: Callable[..., None], url: str) -> Iterator[list[SpawnProces
 def join(processes: list[SpawnProcess]) -> None:
     try:
         for process in processes:
-            process.join(timeout=40)
+            process.join(timeout=50)
         assert [process.exitcode for process in processes] == [0] * len(processes)
     finally:
         for process in processes:

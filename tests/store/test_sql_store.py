@@ -252,7 +252,7 @@ def test_threads_give_their_connections_back_when_they_end(postgres_url: str, jo
         thread.join(timeout=10)
     with psycopg.connect(postgres_url, autocommit=True) as watcher:
         question = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'threads'"
-        for _ in range(200):
+        for _ in range(1_500):
             row = watcher.execute(question).fetchone()
             if row == (0,):
                 break

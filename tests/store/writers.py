@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 BLOB = "x" * 20_000
 EACH = 25
+HELD = timedelta(seconds=3)
+"""A lease that a busy machine does not let run out."""
 
 
 def job(job_id: str) -> NewRecord:
@@ -48,7 +50,7 @@ def live(store: ResultStore, job_id: str, value: object) -> None:
 def lives(url: str, barrier: Barrier, number: int) -> None:
     """Lives of jobs of its own, and of one that all writers share."""
     store = open_store(url)
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     for index in range(EACH):
         live(store, f"own-{number}-{index}", index)
         live(store, "shared", number)
@@ -58,7 +60,7 @@ def lives(url: str, barrier: Barrier, number: int) -> None:
 def fail_again_and_again(url: str, barrier: Barrier, number: int) -> None:
     """Errors of one job that all writers share, none like another."""
     store = open_store(url)
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     for index in range(EACH):
         error = TaskError(
             attempt=1,
@@ -76,7 +78,7 @@ def queue_the_same(url: str, barrier: Barrier, number: int) -> None:
     store = open_store(url)
     ids = [f"same-{index}" for index in range(1_000)]
     for _ in range(4):
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=50)
         store.queued([job(each) for each in (ids if number % 2 else reversed(ids))])
         store.forget(ids if number % 2 else ids[::-1])
     store.queued([job(each) for each in ids])
@@ -84,7 +86,7 @@ def queue_the_same(url: str, barrier: Barrier, number: int) -> None:
 
 
 def open_for_the_first_time(url: str, barrier: Barrier, number: int) -> None:
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     store = open_store(url)
     store.queued([job(f"first-{number}")])
     store.close()
@@ -156,7 +158,7 @@ def claim_the_same(url_and_folder: str, barrier: Barrier, number: int) -> None:
     """Claims what all others claim too, and counts with them; says in files of its own what it got."""
     url, _, folder = url_and_folder.rpartition(" ")
     store = open_store(url)
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     won, counted = [], []
     for index in range(EACH):
         if store.acquire(f"same {index}", holder=str(number), span=timedelta(seconds=60)) is not None:
@@ -167,7 +169,8 @@ def claim_the_same(url_and_folder: str, barrier: Barrier, number: int) -> None:
     store.close()
 
 
-def _letter(letter_id: str, task: str) -> DeadLetter:
+def _letter(letter_id: str, task: str, *, burial: str = "") -> DeadLetter:
+    """`burial` tells the deaths of one job apart, of which two writers may write in the same microsecond."""
     now = datetime.now(UTC)
     return DeadLetter(
         id=letter_id,
@@ -176,7 +179,7 @@ def _letter(letter_id: str, task: str) -> DeadLetter:
         backend="default",
         reason="exhausted",
         buried_at=now,
-        error=TaskError(attempt=1, at=now, exception_class_path="e", message=letter_id, traceback=BLOB),
+        error=TaskError(attempt=1, at=now, exception_class_path="e", message=burial or letter_id, traceback=BLOB),
         message=Message(letter_id, task, [BLOB], {}),
         expires_at=now + timedelta(days=1),
     )
@@ -185,10 +188,10 @@ def _letter(letter_id: str, task: str) -> DeadLetter:
 def bury_many(url: str, barrier: Barrier, number: int) -> None:
     """Letters of its own, and one that all writers share."""
     store = open_store(url)
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     for index in range(EACH):
         store.bury(_letter(f"own-{number}-{index}", "many"))
-        store.bury(_letter("shared", "many"))
+        store.bury(_letter("shared", "many", burial=f"{number}-{index}"))
     store.close()
 
 
@@ -203,10 +206,10 @@ def bury_until_killed(url: str, acknowledged: int) -> None:
 
 
 def hold_until_killed(url: str, acknowledged: int) -> None:
-    """Hold a lease of half a second by renewing it, and say its token each time, until somebody kills it."""
+    """Hold a lease by renewing it, and say its token each time, until somebody kills it."""
     store = open_store(url)
-    held = store.acquire("held", holder=str(os.getpid()), span=timedelta(seconds=0.5))
+    held = store.acquire("held", holder=str(os.getpid()), span=HELD)
     assert held is not None
-    while store.renew([held], span=timedelta(seconds=0.5)):
+    while store.renew([held], span=HELD):
         os.write(acknowledged, f"{held.token}\n".encode())
         time.sleep(0.05)
