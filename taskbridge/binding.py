@@ -12,6 +12,7 @@ from taskbridge.backend import CarriesTypes
 from taskbridge.errors import EnqueueError, InvalidArguments
 from taskbridge.handover import hand_over
 from taskbridge.identity import new_ids
+from taskbridge.key import key_maker
 from taskbridge.message import NO_TIMEOUT, Headers, Message, call_text
 from taskbridge.refusals import check, check_ceiling, check_queue, check_timing, refuse_main_module, unchanged
 from taskbridge.registry import wire_name
@@ -45,8 +46,8 @@ class Binding(Generic[R]):
     """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
 
     __slots__ = (
-        "_has_native_workers", "_is_strict", "_open_store", "_options", "_result_ttl", "_signing_keys", "_size_limit",
-        "_store", "_task", "_template", "_timing", "alias", "backend", "generation",
+        "_has_native_workers", "_is_strict", "_key", "_open_store", "_options", "_result_ttl", "_signing_keys",
+        "_size_limit", "_store", "_task", "_template", "_timing", "alias", "backend", "generation",
     )  # fmt: skip
 
     def __init__(
@@ -72,6 +73,7 @@ class Binding(Generic[R]):
         self.generation = generation
         self._task = task
         self._options = options
+        self._key = key_maker(task)
         self._size_limit = url.size_limit if url is not None else DEFAULT_SIZE_LIMIT
         self._result_ttl = settings.result_ttl
         self._has_native_workers = url is not None and url.has_native_workers
@@ -135,7 +137,7 @@ class Binding(Generic[R]):
         if run_after is not None:
             support = self.backend.capabilities.run_after
             check_ceiling(run_after - now, support, self.backend.engine, self._task.name, is_strict=self._is_strict)
-        task, native, (timeout, retry) = self._template
+        task, native, (timeout, retry, key_ttl) = self._template
         headers = Headers(
             enqueued_at=now,
             expires=moment(options.expires, now),
@@ -143,6 +145,8 @@ class Binding(Generic[R]):
             retry=retry,
             result=options.result,
             at_most_once=options.delivery == "at_most_once",
+            key="" if self._key is None else self._key(args, kwargs),
+            key_ttl=key_ttl,
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
         )
         message = Message(
@@ -239,20 +243,22 @@ def _size(args: list[Any], kwargs: dict[str, Any]) -> int:
         return len(repr((args, kwargs)))
 
 
-def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] | None]:
+def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] | None, float | None]:
     """What a copy made by `using` says otherwise than the declared task, which is what the worker will know."""
     from taskbridge.registry import registry
 
     declared = registry.get(task.name)
     options = task.options
     if declared is None or declared.options is options:
-        return None, None
-    timeout = retry = None
+        return None, None, None
+    timeout = retry = key_ttl = None
     if options.timeout != declared.options.timeout:
         timeout = options.timeout.total_seconds() if options.timeout else NO_TIMEOUT
     if options.retry != declared.options.retry:
         retry = (options.retry or Retry(1)).to_wire()
-    return timeout, retry
+    if options.key_ttl != declared.options.key_ttl:
+        key_ttl = options.key_ttl.total_seconds()
+    return timeout, retry, key_ttl
 
 
 def moment(value: timedelta | datetime | None, now: datetime, /) -> datetime | None:

@@ -65,6 +65,8 @@ class Capabilities:
     """A job whose worker dies is run again."""
     at_most_once: Support
     """A job is never started twice, whatever dies."""
+    effectively_once: Support
+    """What a key stands for is not done again once it has been done, whatever dies and however often it is sent."""
     retry: Support
     timeout: Support
     """`DeadlineExceeded` is raised in the task, at the latest at its next bytecode or await."""

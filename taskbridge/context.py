@@ -32,6 +32,9 @@ class Context:
     """Aware; when `DeadlineExceeded` will be raised."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """What `using(metadata=...)` sent along."""
+    fencing_token: int | None = None
+    """The number of this execution's claim on the job's key: whoever has claimed it later has a larger one. None
+    without a key."""
 
     def retry(self, *, after: timedelta | None = None) -> NoReturn:
         """End this attempt and ask for another, `after` this time (None: as the task's `retry` says).

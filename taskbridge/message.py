@@ -33,6 +33,10 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     """As `timeout`: one call's own policy."""
     result: bool = False
     at_most_once: bool = False
+    key: str = ""
+    """What is done effectively once; empty for any other delivery."""
+    key_ttl: float | None = None
+    """As `timeout`: how long one call wants its key to be kept."""
     redrives: int = 0
     """How often the job has been enqueued again after it was dead."""
     redriven_at: datetime | None = None
@@ -141,4 +145,12 @@ class Expired:
     expires: datetime
 
 
-Outcome = Done | Again | Dead | Expired
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The job was not started, because what its key stands for has been done. The adapter acknowledges it."""
+
+    done_by: str
+    """The id of the job that did it."""
+
+
+Outcome = Done | Again | Dead | Expired | Skipped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from taskbridge.codec.plain import copy_plain
 from taskbridge.errors import InvalidTask
 from taskbridge.retry import Retry
 from taskbridge.settings.suggestion import did_you_mean
+from taskbridge.store.key import DEFAULT_KEY_TTL
 from taskbridge.timing import Timing
 
 Delivery = Literal["at_least_once", "at_most_once", "effectively_once"]
@@ -22,6 +23,7 @@ Delivery = Literal["at_least_once", "at_most_once", "effectively_once"]
 LONGEST_ORDERING_KEY = 500
 
 LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
+_ABOVE_ZERO = "a timedelta above zero"
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -43,6 +45,10 @@ class TaskOptions:
     takes_context: bool = False
     delivery: Delivery | None = None
     """None: the best that the backend holds."""
+    key: str | Callable[..., str] | None = None
+    """What is done once: a template over the arguments, or a function of those that it names."""
+    key_ttl: timedelta = DEFAULT_KEY_TTL
+    """How long it is known, after a success, that the key has been done."""
     native: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
     """Engine to options for that engine alone."""
     backend: str = "default"
@@ -87,7 +93,7 @@ class TaskOptions:
             self.timeout is None or (isinstance(self.timeout, timedelta) and self.timeout > timedelta(0)),
             "timeout",
             self.timeout,
-            "a timedelta above zero",
+            _ABOVE_ZERO,
         )
         _check_moment("expires", self.expires)
         _check_moment("run_after", self.run_after)
@@ -106,6 +112,15 @@ class TaskOptions:
         )
         if self.delivery == "at_most_once" and self.retry is not None:
             raise InvalidTask("delivery='at_most_once' and retry contradict each other: take one of them out.")
+        _want(self.key is None or isinstance(self.key, str) or callable(self.key), "key", self.key, "a template")
+        _want(isinstance(self.key_ttl, timedelta) and self.key_ttl > timedelta(0), "key_ttl", self.key_ttl, _ABOVE_ZERO)
+        if self.delivery == "effectively_once" and not self.key:
+            raise InvalidTask(
+                "delivery='effectively_once' needs a key, by which a second delivery is known: key='order:{order_id}', "
+                "a template over the task's parameters."
+            )
+        if self.key is not None and self.delivery != "effectively_once":
+            raise InvalidTask("key says what is done once: write delivery='effectively_once' with it.")
 
 
 def _plain(metadata: Any) -> dict[str, Any]:

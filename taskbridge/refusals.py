@@ -63,11 +63,6 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
     """
     record = backend.capabilities
     asked: list[tuple[str, Support]] = []
-    if options.delivery == "effectively_once":
-        raise UnsupportedFeature(
-            f"delivery='effectively_once' of {task!r} on {label}: it needs a key and a store of keys, which no backend "
-            f"offers yet. Take it out and make the task harmless to repeat."
-        )
     if options.delivery is not None:
         asked.append((f"delivery={options.delivery!r}", getattr(record, options.delivery)))
     written = {

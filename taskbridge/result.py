@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
+from msgspec import UNSET
+
 from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout
 from taskbridge.store.record import DetailStatus, ResultStatus, TaskError
 from taskbridge.store.wait import pauses, timed_out, unrecorded
@@ -223,6 +225,10 @@ class TaskResult(Generic[T]):
             return self._source.decode(record)
         if record.detail_status is DetailStatus.EXPIRED:
             raise JobFailed(f"job {self.id} of {record.task} has expired: no attempt had started in time")
+        if record.detail_status is DetailStatus.SKIPPED:
+            if record.value is not UNSET:
+                return self._source.decode(record)
+            raise JobFailed(f"job {self.id} of {record.task} was skipped: its key was done by a job that kept no value")
         if not record.errors:
             raise JobFailed(f"job {self.id} of {record.task} has failed; no error was recorded")
         last = record.errors[-1]

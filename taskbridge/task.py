@@ -21,6 +21,7 @@ from typing import (
 
 from taskbridge.codec import Codec
 from taskbridge.errors import InvalidTask
+from taskbridge.key import key_maker
 from taskbridge.options import Delivery, TaskOptions
 from taskbridge.registry import registry
 from taskbridge.router import router
@@ -140,7 +141,7 @@ class Task(Generic[P, R, C]):
             InvalidTask: an unknown option, one that belongs to the declaration, or an impossible value.
         """
         options = self.options.changed(changes, fixed=_DECLARED_ONLY) if changes else self.options
-        return type(self)(
+        copy = type(self)(
             self.function,
             options,
             self.codec,
@@ -148,6 +149,9 @@ class Task(Generic[P, R, C]):
             connection=self._connection if connection is None else connection,
             binding=None if changes else self._bound(),
         )
+        if "key" in changes:
+            key_maker(copy)
+        return copy
 
     def get_result(self, job_id: str, /) -> TaskResult[R]:
         """The handle of a job that was enqueued earlier, by anyone."""
@@ -211,6 +215,8 @@ def task(
     run_after: timedelta | datetime | None = ...,
     result: bool = ...,
     delivery: Delivery | None = ...,
+    key: str | Callable[..., str] | None = ...,
+    key_ttl: timedelta = ...,
     timing: Timing | None = ...,
     ordering_key: str | None = ...,
     native: Mapping[str, Mapping[str, Any]] = ...,
@@ -230,6 +236,8 @@ def task(
     run_after: timedelta | datetime | None = ...,
     result: bool = ...,
     delivery: Delivery | None = ...,
+    key: str | Callable[..., str] | None = ...,
+    key_ttl: timedelta = ...,
     timing: Timing | None = ...,
     ordering_key: str | None = ...,
     native: Mapping[str, Mapping[str, Any]] = ...,
@@ -264,6 +272,7 @@ def _declare(function: Callable[..., Any], *, options: Mapping[str, Any]) -> Tas
     declared: Task[..., Any, Any] = (ContextTask if checked.takes_context else Task)(
         function, checked, codec, module_path
     )
+    key_maker(declared)
     registry.add(declared)
     return declared
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulated, native, refused
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
+from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
 
 CONSUMER_OPTION: Final = "consumer_timeout"
 CONSUMER_TIMEOUT: Final = timedelta(minutes=30)
@@ -33,6 +33,11 @@ def record(
             else refused(
                 "it needs a store to claim the start of a job in. Name one, for example ?store=redis://host/0."
             )
+        ),
+        effectively_once=(
+            emulated(EffectivelyOnce, cost=KEY_COST)
+            if has_store
+            else refused("it needs a store to keep keys in. Name one, for example ?store=redis://host/0.")
         ),
         retry=emulated(Retries, cost="one message more for each further attempt, which a worker holds until it is due"),
         timeout=_timeout(is_redis, hold),
@@ -67,6 +72,7 @@ def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capa
     return Capabilities(
         at_least_once=refused(theirs),
         at_most_once=refused(theirs),
+        effectively_once=refused(f"{ours}."),
         retry=refused(f"{ours}, or keep the retries of the Celery task itself."),
         timeout=refused(f"{ours}, or give Celery's own: native={{'celery': {{'soft_time_limit': 5}}}}."),
         prompt_timeout=refused(f"{ours}."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskbridge.capability import Capabilities, emulated, native, refused
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
+from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
 
 
 def record(*, has_own_workers: bool) -> Capabilities:
@@ -26,6 +26,7 @@ def record(*, has_own_workers: bool) -> Capabilities:
             if has_own_workers
             else native("a row is claimed, and that is committed, before it runs")
         ),
+        effectively_once=emulated(EffectivelyOnce, cost=KEY_COST) if has_own_workers else of_ours,
         retry=emulated(Retries, cost="the row waits under the same id, as one with a run_after")
         if has_own_workers
         else of_ours,

@@ -19,7 +19,7 @@ from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
 from taskbridge.errors import CrashedOut, JobExpired, StoreUnavailable, UndecodableMessage
-from taskbridge.message import HEADER, Again, Dead, Done, Expired
+from taskbridge.message import HEADER, Again, Dead, Done, Expired, Skipped
 from taskbridge.process.liveness import own_mark
 from taskbridge.worker.connections import close_stale_connections
 from taskbridge_django_tasks.recovery import Recovery
@@ -210,6 +210,8 @@ class Worker(db_worker.Worker):
                 self._settle.again(row, delay)
             case Dead(last):
                 self._settle.fail(row, last)
+            case Skipped():
+                self._settle.succeed(row, None)
             case Expired(expires):
                 self._settle.fail(row, JobExpired(f"not started: the job expired at {expires.isoformat()}"))
             case _:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulated, native, refused
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
+from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
 
 if TYPE_CHECKING:
     from taskbridge_dramatiq.brokers import Kind
@@ -29,6 +29,11 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
             else refused(
                 "it needs a store to claim the start of a job in. Name one: ?store=redis://... or postgresql://"
             )
+        ),
+        effectively_once=(
+            emulated(EffectivelyOnce, cost=KEY_COST)
+            if has_store
+            else refused("it needs a store to keep keys in. Name one: ?store=redis://... or postgresql://")
         ),
         retry=emulated(Retries, cost=_RETRY_COST, ceiling=_run_after(kind, has_own_consumer=has_own_consumer).ceiling),
         timeout=emulated(
@@ -63,6 +68,7 @@ def native_record(*, kind: Kind, max_priority: int) -> Capabilities:
     return Capabilities(
         at_least_once=native("the worker acknowledges after the run; its own settings say how soon a crash is noticed"),
         at_most_once=_AT_MOST_ONCE,
+        effectively_once=refused(f"{ours}."),
         retry=refused(f"{ours}, or give Dramatiq's own: native={{'dramatiq': {{'max_retries': 3}}}}."),
         timeout=refused(f"{ours}, or give Dramatiq's own: native={{'dramatiq': {{'time_limit': 5000}}}}."),
         prompt_timeout=refused(f"{ours}, and use a backend that gives an attempt its own main thread."),

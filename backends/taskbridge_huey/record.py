@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskbridge.capability import Capabilities, Support, emulated, native, refused
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
+from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
 
 
 def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_store: bool) -> Capabilities:
@@ -11,6 +11,7 @@ def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_sto
     return Capabilities(
         at_least_once=_at_least_once(has_claims=has_claims),
         at_most_once=_at_most_once(has_store=has_store),
+        effectively_once=_effectively_once(has_store=has_store),
         retry=emulated(Retries, cost="the job goes through Huey's schedule, which is looked at each second"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=(
@@ -33,6 +34,7 @@ def native_record(*, has_priority: bool) -> Capabilities:
     return Capabilities(
         at_least_once=refused(f"{_THEIRS} Take ?workers=native out."),
         at_most_once=native("a task is deleted from the storage before it runs"),
+        effectively_once=refused(f"{ours}."),
         retry=refused(f"{ours}, or keep the retries of the Huey task itself."),
         timeout=refused(f"{ours}, or keep the timeout of the Huey task itself."),
         prompt_timeout=refused(f"{ours}."),
@@ -62,6 +64,15 @@ def _at_most_once(*, has_store: bool) -> Support:
         return emulated(AtMostOnce, cost="one write to the store before the body")
     return refused(
         "It needs a store to claim the start of a job in, and a Huey instance of yours names no server for one. Write "
+        "HueyBackend(huey=..., store=URL)."
+    )
+
+
+def _effectively_once(*, has_store: bool) -> Support:
+    if has_store:
+        return emulated(EffectivelyOnce, cost=KEY_COST)
+    return refused(
+        "It needs a store to keep keys in, and a Huey instance of yours names no server for one. Write "
         "HueyBackend(huey=..., store=URL)."
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from taskbridge.capability import Capabilities, emulated, native, refused
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
+from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
 
 
 def record() -> Capabilities:
@@ -16,6 +16,7 @@ def record() -> Capabilities:
             "once on one of the same machine"
         ),
         at_most_once=emulated(AtMostOnce, cost="one write to the store before the body"),
+        effectively_once=emulated(EffectivelyOnce, cost=KEY_COST),
         retry=emulated(Retries, cost="the job goes through RQ's schedule, which each worker looks at each second"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit; RQ kills its process a minute later"),
         prompt_timeout=native("an attempt is its process's main thread, where a signal interrupts a blocking call"),
@@ -41,6 +42,7 @@ def native_record() -> Capabilities:
             "workers: take ?workers=native out."
         ),
         at_most_once=native("a job leaves its queue before it runs, and one whose worker died is failed, not run"),
+        effectively_once=refused(f"{ours}."),
         retry=refused(f"{ours}; RQ's own Retry has other delays, and is enqueued through RQ."),
         timeout=refused(f"{ours}; RQ's own limit raises an ordinary exception, which a task may swallow."),
         prompt_timeout=refused(f"{ours}."),

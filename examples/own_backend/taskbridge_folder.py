@@ -22,7 +22,7 @@ import msgspec
 from taskbridge.backend import Backend, Run, WorkerOptions
 from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import EnqueueError
-from taskbridge.message import Again, Dead, Done, Expired, Headers, Message
+from taskbridge.message import Again, Dead, Done, Expired, Headers, Message, Skipped
 from taskbridge.process import Command
 from taskbridge.store import Store, open_store
 from taskbridge.worker import DeadLetters, Deadline, Expiry, Results, Retries, boot, worker_environment
@@ -44,6 +44,7 @@ class FolderBackend(Backend):
     capabilities = Capabilities(
         at_least_once=native("the file stays until the job has ended; the lock of a dead worker falls at once"),
         at_most_once=refused("the file stays until the job has ended. Use huey+sqlite, which deletes it first."),
+        effectively_once=refused("there is no store to keep keys in. Use huey+sqlite, which brings one."),
         retry=emulated(Retries, cost="one more file written"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=native("an attempt has its process's main thread"),
@@ -118,7 +119,7 @@ def run_locked(backend: FolderBackend, path: Path, /) -> bool:
                     path.unlink()
                 case Dead():
                     bury(backend, path)
-                case Done() | Expired():
+                case Done() | Expired() | Skipped():
                     path.unlink()
     except (msgspec.DecodeError, KeyboardInterrupt):  # no job, or one that raised what Ctrl-C raises
         bury(backend, path)

@@ -1,11 +1,12 @@
-"""TaskBridge's own durable state: results, leases, dead letters, jobs that wait for their time."""
+"""TaskBridge's own durable state: results, leases, dead letters, keys, jobs that wait for their time."""
 
+from taskbridge.store.key import Key
 from taskbridge.store.lease import Lease
 from taskbridge.store.letter import Burial, DeadLetter, Redrive, Selection
 from taskbridge.store.open import open_store
-from taskbridge.store.protocol import DeadLetterStore, LeaseStore, ResultStore, Store, WaitingStore
+from taskbridge.store.protocol import DeadLetterStore, KeyStore, LeaseStore, ResultStore, Store, WaitingStore
 from taskbridge.store.record import DetailStatus, NewRecord, Record, ResultStatus, TaskError
-from taskbridge.store.transition import Expired, Failed, Retrying, Started, Succeeded, Transition
+from taskbridge.store.transition import Expired, Failed, Retrying, Skipped, Started, Succeeded, Transition
 from taskbridge.store.wait import wait
 from taskbridge.store.waiting import Claimed
 
@@ -17,6 +18,8 @@ __all__ = [
     "DetailStatus",
     "Expired",
     "Failed",
+    "Key",
+    "KeyStore",
     "Lease",
     "LeaseStore",
     "NewRecord",
@@ -26,6 +29,7 @@ __all__ = [
     "ResultStore",
     "Retrying",
     "Selection",
+    "Skipped",
     "Started",
     "Store",
     "Succeeded",

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 
 from taskbridge.store.record import UNFINISHED_TTL, DetailStatus, NewRecord, Record, TaskError
-from taskbridge.store.transition import Expired, Failed, Retrying, Started, Succeeded, Transition, execution_number
+from taskbridge.store.transition import (
+    Expired,
+    Failed,
+    Retrying,
+    Skipped,
+    Started,
+    Succeeded,
+    Transition,
+    execution_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +103,11 @@ def of_transition(job: NewRecord, transition: Transition) -> Columns:
             columns["errors"] = _error_line(error)
         case Expired(at=at):
             return _columns(job, detail, ended=microseconds(at))
+        case Skipped(at=at, value=value):
+            columns = _columns(job, detail, ended=microseconds(at))
+            if value is not msgspec.UNSET:
+                columns["value"] = msgspec.json.encode(value).decode()
+            return columns
     columns["execution"] = execution_number(
         attempt=int(columns["attempts"] or 0), crashes=transition.crashes, redrives=transition.redrives
     )

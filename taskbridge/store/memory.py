@@ -10,6 +10,7 @@ import msgspec
 
 from taskbridge.store import columns, letter_columns
 from taskbridge.store.lease import Lease
+from taskbridge.store.memory_keys import MemoryKeyStore
 from taskbridge.store.memory_waiting import MemoryWaitingStore
 from taskbridge.store.record import DetailStatus
 from taskbridge.store.transition import Failed, Retrying, Started
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from taskbridge.store.transition import Transition
 
 
-class MemoryStore(MemoryWaitingStore):
+class MemoryStore(MemoryWaitingStore, MemoryKeyStore):
     """A `Store` that dies with the process."""
 
     def __init__(self) -> None:
-        super().__init__()
+        MemoryWaitingStore.__init__(self)
+        MemoryKeyStore.__init__(self, counted=self._counted_so_far)
         self._rows: dict[str, Columns] = {}
         self._leases: dict[str, Lease] = {}
         self._counters: dict[str, tuple[int, datetime]] = {}
@@ -96,6 +98,10 @@ class MemoryStore(MemoryWaitingStore):
             count, until = self._counters.get(name, (0, now))
             self._counters[name] = (count + 1 if until > now else 1, now + span)
             return self._counters[name][0]
+
+    def _counted_so_far(self, name: str) -> int:
+        count, until = self._counters.get(name, (0, datetime.now(UTC)))
+        return count if until > datetime.now(UTC) else 0
 
     def bury(self, letter: DeadLetter, /) -> None:
         new = letter_columns.of_letter(letter)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from taskbridge.message import Message
+    from taskbridge.store.key import Key
     from taskbridge.store.lease import Lease
     from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Record
@@ -107,5 +108,34 @@ class WaitingStore(Protocol):
         """Forget jobs that are not to run; how many there were. One that is being handed over may run."""
 
 
-class Store(ResultStore, LeaseStore, DeadLetterStore, WaitingStore, Protocol):
+class KeyStore(Protocol):
+    """Idempotency keys: leases that can be completed, by the clock of the store's server."""
+
+    def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
+        """Take the key for a job, if nobody has it and it is not done; whose it is now. One round trip.
+
+        It was taken if the answer names this `holder`. If it is done, that one more delivery found it so is counted.
+        `waits` is the name of a counter that the answer tells.
+        """
+
+    def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
+        """Prolong the leases of keys, from now, in one round trip; the names of those that are still held.
+
+        One that has run out and that nobody else has taken is held on.
+        """
+
+    def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
+        """What the key stands for has been done: it is kept so, from now. False if another has taken it."""
+
+    def release_key(self, key: Key, /) -> None:
+        """Give the key back undone. One that another has taken meanwhile stays theirs."""
+
+    def read_key(self, name: str, /) -> Key | None:
+        """Whose the key is; None if nobody has it."""
+
+    def forget_key(self, name: str, /) -> bool:
+        """Let what was done be done again; False if nothing was done under this key."""
+
+
+class Store(ResultStore, LeaseStore, DeadLetterStore, WaitingStore, KeyStore, Protocol):
     """All of TaskBridge's own durable state."""

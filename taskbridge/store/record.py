@@ -42,6 +42,8 @@ class DetailStatus(StrEnum):
     FAILED = "FAILED"
     EXPIRED = "EXPIRED"
     """Its `expires` had passed before an attempt could start."""
+    SKIPPED = "SKIPPED"
+    """Another job of the same key had done what this one was to do; its value is that one's, if it was kept."""
     UNKNOWN = "UNKNOWN"
     """Nothing is recorded under this id. Never stored."""
 
@@ -64,6 +66,7 @@ _FOLD: Final = {
     DetailStatus.SUCCESSFUL: ResultStatus.SUCCESSFUL,
     DetailStatus.FAILED: ResultStatus.FAILED,
     DetailStatus.EXPIRED: ResultStatus.FAILED,
+    DetailStatus.SKIPPED: ResultStatus.SUCCESSFUL,
 }
 
 

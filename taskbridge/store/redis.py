@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from taskbridge.store.redis_idempotency import RedisKeyStore
 from taskbridge.store.redis_leases import RedisLeaseStore
 from taskbridge.store.redis_letters import RedisDeadLetterStore
 from taskbridge.store.redis_results import RedisResultStore
 from taskbridge.store.redis_waiting import RedisWaitingStore
 
 
-class RedisStore(RedisResultStore, RedisLeaseStore, RedisDeadLetterStore, RedisWaitingStore):
+class RedisStore(RedisResultStore, RedisLeaseStore, RedisDeadLetterStore, RedisWaitingStore, RedisKeyStore):
     """A `Store` in keys that begin with a prefix. Redis itself forgets what has expired."""

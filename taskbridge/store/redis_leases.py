@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_FORGET_AFTER_MS: Final = 24 * 60 * 60 * 1_000
+FORGET_AFTER_MS: Final = 24 * 60 * 60 * 1_000
 """How long a lease that has ended is kept, so that tokens rise although a clock is set back."""
 
 # Arguments: the holder, the span. The token comes from the clock, so that it rises although old leases are forgotten.
@@ -28,7 +28,7 @@ if is_held and was[1] ~= ARGV[1] then return nil end
 if not is_held then token = math.max(token + 1, now) end
 local ends = now + ARGV[2]
 redis.call('HSET', KEYS[1], 'holder', ARGV[1], 'token', token, 'until', ends)
-redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] / 1000) + {_FORGET_AFTER_MS})
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] / 1000) + {FORGET_AFTER_MS})
 return {{token, ends}}
 """
 # Arguments: the span, then the token for each key. Gives the places of those that are still held.
@@ -38,7 +38,7 @@ local held = {{}}
 for index, key in ipairs(KEYS) do
     if redis.call('HGET', key, 'token') == ARGV[index + 1] then
         redis.call('HSET', key, 'until', now + ARGV[1])
-        redis.call('PEXPIRE', key, math.ceil(ARGV[1] / 1000) + {_FORGET_AFTER_MS})
+        redis.call('PEXPIRE', key, math.ceil(ARGV[1] / 1000) + {FORGET_AFTER_MS})
         held[#held + 1] = index
     end
 end

@@ -91,9 +91,24 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX taskbridge_waiting_due_at ON taskbridge_waiting (backend, due_at)",
     ),
+    (
+        """
+        CREATE TABLE taskbridge_keys (
+            name TEXT PRIMARY KEY,
+            job TEXT NOT NULL,
+            holder TEXT NOT NULL,
+            token BIGINT NOT NULL,
+            until BIGINT NOT NULL,
+            done_at BIGINT,
+            skipped INTEGER NOT NULL
+        )
+        """,
+        "CREATE INDEX taskbridge_keys_until ON taskbridge_keys (until)",
+    ),
 )
 """Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by. Step 3: who
-ran a job, and for jobs of Django's API with what. Step 4: jobs that wait for their time.
+ran a job, and for jobs of Django's API with what. Step 4: jobs that wait for their time. Step 5: idempotency
+keys.
 
 All times are microseconds since 1970, UTC. A payload is in base64.
 """

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from taskbridge.store.sql_keys import SQLKeyStore
 from taskbridge.store.sql_leases import SQLLeaseStore
 from taskbridge.store.sql_letters import SQLDeadLetterStore
 from taskbridge.store.sql_results import SQLResultStore
 from taskbridge.store.sql_waiting import SQLWaitingStore
 
 
-class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore, SQLWaitingStore):
+class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore, SQLWaitingStore, SQLKeyStore):
     """A `Store` in tables whose names begin with `taskbridge_`."""

@@ -30,6 +30,7 @@ _SWEPT: Final = (
     ("taskbridge_dead_letters", "id", "expires_at", timedelta(0)),
     ("taskbridge_leases", "name", "until", FORGET_AFTER),
     ("taskbridge_counters", "name", "until", FORGET_AFTER),
+    ("taskbridge_keys", "name", "until", FORGET_AFTER),
 )
 
 

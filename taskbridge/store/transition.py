@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar, Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from taskbridge.store.record import DetailStatus, TaskError
 
-_ENDED: Final = frozenset({DetailStatus.SUCCESSFUL, DetailStatus.FAILED, DetailStatus.EXPIRED})
+_DONE: Final = frozenset({DetailStatus.SUCCESSFUL, DetailStatus.SKIPPED})
+_ENDED: Final = _DONE | {DetailStatus.FAILED, DetailStatus.EXPIRED}
 _LIVE: Final = frozenset({DetailStatus.RUNNING, DetailStatus.RETRYING})
 _MILLION: Final = 1_000_000
 
@@ -40,7 +41,7 @@ class _Execution(Struct, frozen=True, kw_only=True):
 class Started(_Execution, frozen=True, kw_only=True):
     """An attempt begins. A redelivered copy does not reopen a success; a dead job that is driven again does start."""
 
-    rule: ClassVar = Rule(DetailStatus.RUNNING, frozenset({DetailStatus.SUCCESSFUL}), _LIVE)
+    rule: ClassVar = Rule(DetailStatus.RUNNING, _DONE, _LIVE)
     attempt: int
     at: datetime
     worker: str = ""
@@ -58,9 +59,7 @@ class Retrying(_Execution, frozen=True, kw_only=True):
 class Succeeded(_Execution, frozen=True, kw_only=True):
     """The task has returned. An earlier success stays, and so does what a later execution has written."""
 
-    rule: ClassVar = Rule(
-        DetailStatus.SUCCESSFUL, frozenset({DetailStatus.SUCCESSFUL}), _LIVE | frozenset({DetailStatus.FAILED})
-    )
+    rule: ClassVar = Rule(DetailStatus.SUCCESSFUL, _DONE, _LIVE | {DetailStatus.FAILED})
     attempt: int
     at: datetime
     value: object
@@ -70,9 +69,7 @@ class Succeeded(_Execution, frozen=True, kw_only=True):
 class Failed(_Execution, frozen=True, kw_only=True):
     """The last attempt has failed."""
 
-    rule: ClassVar = Rule(
-        DetailStatus.FAILED, frozenset({DetailStatus.SUCCESSFUL}), _LIVE | frozenset({DetailStatus.FAILED})
-    )
+    rule: ClassVar = Rule(DetailStatus.FAILED, _DONE, _LIVE | {DetailStatus.FAILED})
     error: TaskError
 
 
@@ -83,10 +80,19 @@ class Expired(Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Skipped(Struct, frozen=True, kw_only=True):
+    """Another job of the same key had done what this one was to do."""
+
+    rule: ClassVar = Rule(DetailStatus.SKIPPED, _DONE, frozenset())
+    at: datetime
+    value: object | UnsetType = UNSET
+    """What the other one returned, where that is known; a plain JSON value."""
+
+
 def execution_number(*, attempt: int, crashes: int = 0, redrives: int = 0) -> int:
     """One number for an execution, larger for each that comes later; below 2**53, which Redis' scripts count to."""
     return (min(redrives, 999) * _MILLION + min(attempt, _MILLION - 1)) * _MILLION + min(crashes, _MILLION - 1)
 
 
-Transition: TypeAlias = Started | Retrying | Succeeded | Failed | Expired
-TRANSITIONS: Final[tuple[type[Transition], ...]] = (Started, Retrying, Succeeded, Failed, Expired)
+Transition: TypeAlias = Started | Retrying | Succeeded | Failed | Expired | Skipped
+TRANSITIONS: Final[tuple[type[Transition], ...]] = (Started, Retrying, Succeeded, Failed, Expired, Skipped)

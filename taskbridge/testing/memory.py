@@ -16,12 +16,12 @@ import msgspec
 from taskbridge.backend import Backend, Run, WorkerOptions
 from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import ConfigurationError
-from taskbridge.message import Again, Dead, Done, Expired, Message, decode_headers, encode_headers
+from taskbridge.message import Again, Dead, Done, Expired, Message, Skipped, decode_headers, encode_headers
 from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.settings import DEFAULT
 from taskbridge.store import open_store
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Expiry, Results, Retries
+from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
 from taskbridge.worker.attempt import Environment
 from taskbridge.worker.runner import Runner
 
@@ -38,6 +38,7 @@ logger = logging.getLogger("taskbridge.memory")
 RECORD = Capabilities(
     at_least_once=refused("the jobs live and die with this process: this backend is for tests"),
     at_most_once=emulated(AtMostOnce, cost="one write to the store before the body"),
+    effectively_once=emulated(EffectivelyOnce, cost=KEY_COST),
     retry=emulated(Retries, cost="nothing: the job goes back into the list"),
     timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
     prompt_timeout=native("where jobs are worked off in the main thread"),
@@ -153,7 +154,7 @@ class MemoryBackend(Backend):
                 message.run_after = datetime.now(UTC) + delay
                 with self._lock:
                     self._waiting.append(_Waiting.of(message, attempt=attempt + 1))
-            case Done() | Dead() | Expired():
+            case Done() | Dead() | Expired() | Skipped():
                 pass
             case _:
                 assert_never(outcome)

@@ -5,18 +5,21 @@ from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
 from taskbridge.worker.boot import Booted, boot, import_tasks, worker_environment
 from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
+from taskbridge.worker.effectively_once import KEY_COST, EffectivelyOnce
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
 from taskbridge.worker.runner import ORDER, Runner
 
 __all__ = [
+    "KEY_COST",
     "ORDER",
     "AtMostOnce",
     "Attempt",
     "Booted",
     "DeadLetters",
     "Deadline",
+    "EffectivelyOnce",
     "Environment",
     "Expiry",
     "Middleware",

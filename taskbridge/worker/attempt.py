@@ -34,6 +34,8 @@ class Attempt:
     timeout: timedelta | None
     crashes: int = 0
     """Executions of this job that ended with the death of their worker."""
+    fencing_token: int | None = None
+    """The number of its claim on its key, where it has one."""
     deadline: datetime | None = None
     """Aware; set when the limit begins to run."""
 
@@ -51,6 +53,7 @@ class Attempt:
             attempt=self.number,
             deadline=self.deadline,
             metadata=self.headers.metadata,
+            fencing_token=self.fencing_token,
         )
 
 

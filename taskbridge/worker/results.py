@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from taskbridge.errors import StoreUnavailable, UnserialisableResult
-from taskbridge.message import Again, Dead, Done, Expired, call_text
+from taskbridge.message import Again, Dead, Done, Expired, Skipped, call_text
 from taskbridge.store import NewRecord, TaskError, transition
 from taskbridge.worker.identity import worker_id
 
@@ -104,6 +104,8 @@ def _transition(attempt: Attempt, outcome: Outcome) -> tuple[Outcome, transition
             return outcome, failed
         case Expired():
             return outcome, transition.Expired(at=now)
+        case Skipped():
+            raise AssertionError("A job is skipped before its attempt is recorded.")
 
 
 def _crashes(attempt: Attempt) -> int:

@@ -17,6 +17,7 @@ from taskbridge.worker.connections import Connections
 from taskbridge.worker.crash_budget import CrashBudget
 from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
+from taskbridge.worker.effectively_once import EffectivelyOnce
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
 from taskbridge.worker.final_failure import FinalFailure
@@ -40,6 +41,7 @@ ORDER: tuple[type[Middleware], ...] = (
     Connections,
     DeadLetters,
     Signatures,
+    EffectivelyOnce,
     Results,
     Expiry,
     FinalFailure,

@@ -87,10 +87,11 @@ def test_strict_refuses_what_would_be_emulated() -> None:
         note.using(timeout=timedelta(seconds=1)).enqueue("k")
 
 
-def test_effectively_once_is_refused_everywhere_for_now() -> None:
-    taskbridge.configure("memory://")
-    with pytest.raises(UnsupportedFeature, match="effectively_once"):
-        note.using(delivery="effectively_once").enqueue("k")
+@pytest.mark.parametrize("url", ["celery+amqp://127.0.0.1:1//", "dramatiq+amqp://127.0.0.1:1//"])
+def test_effectively_once_is_refused_where_no_store_can_keep_its_key(url: str) -> None:
+    taskbridge.configure(url)
+    with pytest.raises(UnsupportedFeature, match=r"effectively_once.*store.*\?store=redis"):
+        note.using(delivery="effectively_once", key="{key}").enqueue("k")
 
 
 @pytest.mark.parametrize("option", ["run_after", "expires"])

@@ -13,6 +13,7 @@ from taskbridge.message import Message
 from taskbridge.store import (
     DeadLetter,
     Failed,
+    Key,
     Lease,
     NewRecord,
     ResultStore,
@@ -211,5 +212,38 @@ def hold_until_killed(url: str, acknowledged: int) -> None:
     held = store.acquire("held", holder=str(os.getpid()), span=HELD)
     assert held is not None
     while store.renew([held], span=HELD):
+        os.write(acknowledged, f"{held.token}\n".encode())
+        time.sleep(0.05)
+
+
+def key(name: str) -> Key:
+    """An idempotency key that nobody has ever been given."""
+    return Key(name=name, job="j", holder="a", token=7, left=timedelta(0))
+
+
+def claim_the_same_keys(url_and_folder: str, barrier: Barrier, number: int) -> None:
+    """Claims keys that all others claim too and completes what it got; says in files of its own what it was told."""
+    url, _, folder = url_and_folder.rpartition(" ")
+    store = open_store(url)
+    barrier.wait(timeout=30)
+    won, skipped = [], []
+    for index in range(EACH):
+        name, holder = f"same key {index}", str(number)
+        claimed = store.claim_key(name, job=holder, holder=holder, span=timedelta(seconds=60), waits="none")
+        if claimed.done_at is not None:
+            skipped.append(str(index))
+        elif claimed.holder == holder:
+            won.append(str(index))
+            assert store.complete_key(claimed, kept=timedelta(seconds=60))
+    Path(folder, f"{number}.won").write_text("\n".join(won))
+    Path(folder, f"{number}.skipped").write_text("\n".join(skipped))
+    store.close()
+
+
+def hold_key_until_killed(url: str, acknowledged: int) -> None:
+    """Hold a key for three seconds at a time by renewing it, and say its token each time, until somebody kills it."""
+    store = open_store(url)
+    held = store.claim_key("held key", job="j", holder=str(os.getpid()), span=timedelta(seconds=3), waits="none")
+    while store.renew_keys([held], span=timedelta(seconds=3)):
         os.write(acknowledged, f"{held.token}\n".encode())
         time.sleep(0.05)

@@ -13,7 +13,17 @@ from taskbridge.message import Done, Message, decode_headers, encode_headers
 from taskbridge.registry import Registry, registry
 from taskbridge.router import router
 from taskbridge.task import task
-from taskbridge.worker import AtMostOnce, DeadLetters, Deadline, Environment, Expiry, Results, Retries, Runner
+from taskbridge.worker import (
+    AtMostOnce,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Environment,
+    Expiry,
+    Results,
+    Retries,
+    Runner,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +53,7 @@ class NullBackend(Backend):
     capabilities = Capabilities(
         at_least_once=_ANY,
         at_most_once=emulated(AtMostOnce, cost=""),
+        effectively_once=emulated(EffectivelyOnce, cost=""),
         retry=_ANY,
         timeout=emulated(Deadline, cost=""),
         prompt_timeout=_ANY,

@@ -54,6 +54,7 @@ MODULES: Final = tuple(module.__name__ for module in (tasks, slow, hooks, kinds,
 ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
     "at_least_once": {"delivery": "at_least_once"},
     "at_most_once": {"delivery": "at_most_once"},
+    "effectively_once": {"delivery": "effectively_once", "key": "{key}"},
     "retry": {"retry": taskbridge.Retry(2)},
     "timeout": {"timeout": timedelta(seconds=1)},
     "expires": {"expires": timedelta(hours=1)},

@@ -1,0 +1,129 @@
+"""Idempotency keys in Redis: a script each, by the server's clock."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from taskbridge.store.columns import moment
+from taskbridge.store.key import Key
+from taskbridge.store.redis_keys import BATCH, NOW, RedisKeys, text
+from taskbridge.store.redis_leases import FORGET_AFTER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+# Arguments: the job, the holder, the span; the second key is the counter of the job's waits.
+_CLAIM: Final = f"""
+{NOW}
+local was = redis.call('HMGET', KEYS[1], 'job', 'holder', 'token', 'until', 'done_at', 'skipped')
+local waits = redis.call('GET', KEYS[2]) or '0'
+if was[4] and tonumber(was[4]) > now then
+    local skipped = was[5] and redis.call('HINCRBY', KEYS[1], 'skipped', 1) or was[6]
+    return {{was[1], was[2], was[3], tonumber(was[4]) - now, was[5] or '', skipped, waits}}
+end
+local token = math.max(tonumber(was[3] or 0) + 1, now)
+redis.call('HSET', KEYS[1], 'job', ARGV[1], 'holder', ARGV[2], 'token', token, 'until', now + ARGV[3], 'skipped', 0)
+redis.call('HDEL', KEYS[1], 'done_at')
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[3] / 1000) + {FORGET_AFTER_MS})
+return {{ARGV[1], ARGV[2], token, tonumber(ARGV[3]), '', 0, waits}}
+"""
+# Arguments: the span, then the token for each key. Gives the places of those that are still held.
+_RENEW: Final = f"""
+{NOW}
+local held = {{}}
+for index, key in ipairs(KEYS) do
+    local was = redis.call('HMGET', key, 'token', 'done_at')
+    if was[1] == ARGV[index + 1] and not was[2] then
+        redis.call('HSET', key, 'until', now + ARGV[1])
+        redis.call('PEXPIRE', key, math.ceil(ARGV[1] / 1000) + {FORGET_AFTER_MS})
+        held[#held + 1] = index
+    end
+end
+return held
+"""
+_COMPLETE: Final = f"""
+{NOW}
+if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
+redis.call('HSETNX', KEYS[1], 'done_at', now)
+redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
+redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] / 1000) + {FORGET_AFTER_MS})
+return 1
+"""
+_RELEASE: Final = f"""
+{NOW}
+local was = redis.call('HMGET', KEYS[1], 'token', 'done_at')
+if was[1] == ARGV[1] and not was[2] then redis.call('HSET', KEYS[1], 'until', now) end
+"""
+_READ: Final = f"""
+{NOW}
+local was = redis.call('HMGET', KEYS[1], 'job', 'holder', 'token', 'until', 'done_at', 'skipped')
+if not was[4] or tonumber(was[4]) <= now then return nil end
+return {{was[1], was[2], was[3], tonumber(was[4]) - now, was[5] or '', was[6], 0}}
+"""
+_FORGET: Final = f"""
+{NOW}
+local was = redis.call('HMGET', KEYS[1], 'until', 'done_at')
+if not was[2] or tonumber(was[1]) <= now then return 0 end
+redis.call('HSET', KEYS[1], 'until', now)
+return 1
+"""
+
+
+class RedisKeyStore(RedisKeys):
+    """A `KeyStore` in hashes named `PREFIX:key:NAME`."""
+
+    def __init__(self, client: Redis, *, prefix: str = "taskbridge") -> None:
+        super().__init__(client, prefix=prefix)
+        self._key_names = f"{prefix}:key:"
+        self._waits = f"{prefix}:count:"
+        register = self._client.register_script
+        self._claim_key, self._renew_keys, self._complete_key = register(_CLAIM), register(_RENEW), register(_COMPLETE)
+        self._release_key, self._read_key, self._forget_key = register(_RELEASE), register(_READ), register(_FORGET)
+
+    def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
+        keys, arguments = [self._key_names + name, self._waits + waits], [job, holder, span // _MICROSECOND]
+        return _key(name, self._ask(partial(self._claim_key, keys=keys, args=arguments)))
+
+    def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
+        held: set[str] = set()
+        for start in range(0, len(keys), BATCH):
+            batch = keys[start : start + BATCH]
+            names = [self._key_names + key.name for key in batch]
+            arguments = [span // _MICROSECOND, *(key.token for key in batch)]
+            places: Any = self._ask(partial(self._renew_keys, keys=names, args=arguments))
+            held |= {batch[place - 1].name for place in places}
+        return frozenset(held)
+
+    def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
+        arguments = [key.token, kept // _MICROSECOND]
+        return int(self._ask(partial(self._complete_key, keys=[self._key_names + key.name], args=arguments))) == 1
+
+    def release_key(self, key: Key, /) -> None:
+        self._ask(partial(self._release_key, keys=[self._key_names + key.name], args=[key.token]))
+
+    def read_key(self, name: str, /) -> Key | None:
+        found: Any = self._ask(partial(self._read_key, keys=[self._key_names + name]))
+        return None if found is None else _key(name, found)
+
+    def forget_key(self, name: str, /) -> bool:
+        return int(self._ask(partial(self._forget_key, keys=[self._key_names + name]))) == 1
+
+
+def _key(name: str, answer: Any) -> Key:
+    job, holder, token, left, done_at, skipped, waits = answer
+    return Key(
+        name=name,
+        job=text(job),
+        holder=text(holder),
+        token=int(token),
+        left=timedelta(microseconds=left),
+        done_at=moment(int(done_at)) if done_at else None,
+        skipped=int(skipped),
+        waits=int(waits),
+    )

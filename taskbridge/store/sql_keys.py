@@ -1,0 +1,113 @@
+"""Idempotency keys in SQL: one statement each, by the clock of the database's server."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskbridge.store.columns import moment
+from taskbridge.store.key import Key
+from taskbridge.store.sql_tables import SQLTables, batches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskbridge.store.database import Database
+
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+_ANSWER: Final = """
+    job, holder, token, until - {now}, done_at, skipped,
+    COALESCE((SELECT c.count FROM taskbridge_counters c WHERE c.name = ? AND c.until > {now}), 0)
+"""
+# The token comes from the clock, so that it rises although keys that ended long ago are swept.
+_CLAIM: Final = f"""
+    INSERT INTO taskbridge_keys AS r (name, job, holder, token, until, done_at, skipped)
+    VALUES (?, ?, ?, {{now}}, {{now}} + ?, NULL, 0)
+    ON CONFLICT (name) DO UPDATE SET
+        job = CASE WHEN r.until > {{now}} THEN r.job ELSE excluded.job END,
+        holder = CASE WHEN r.until > {{now}} THEN r.holder ELSE excluded.holder END,
+        token = CASE
+            WHEN r.until > {{now}} THEN r.token
+            WHEN r.token >= excluded.token THEN r.token + 1
+            ELSE excluded.token
+        END,
+        until = CASE WHEN r.until > {{now}} THEN r.until ELSE excluded.until END,
+        done_at = CASE WHEN r.until > {{now}} THEN r.done_at ELSE NULL END,
+        skipped = CASE
+            WHEN r.until <= {{now}} THEN 0
+            WHEN r.done_at IS NULL THEN r.skipped
+            ELSE r.skipped + 1
+        END
+    RETURNING {_ANSWER}
+"""  # noqa: S608 - constants only
+_COMPLETE: Final = """
+    UPDATE taskbridge_keys SET until = {now} + ?, done_at = COALESCE(done_at, {now}) WHERE name = ? AND token = ?
+"""
+_RELEASE: Final = """
+    UPDATE taskbridge_keys SET until = {now} WHERE name = ? AND token = ? AND done_at IS NULL
+"""
+_READ: Final = f"SELECT {_ANSWER} FROM taskbridge_keys WHERE name = ? AND until > {{now}}"  # noqa: S608 - as above
+_FORGET: Final = "UPDATE taskbridge_keys SET until = {now} WHERE name = ? AND done_at IS NOT NULL AND until > {now}"
+
+
+class SQLKeyStore(SQLTables):
+    """A `KeyStore` in the table `taskbridge_keys`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._claim_key, self._complete_key, self._release_key, self._read_key, self._forget_key = (
+            self._dialect.sql(statement.format(now=self._dialect.now))
+            for statement in (_CLAIM, _COMPLETE, _RELEASE, _READ, _FORGET)
+        )
+
+    def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
+        self._prepare()
+        (answer,) = self._fetch(self._claim_key, (name, job, holder, span // _MICROSECOND, waits))
+        self._sweep_if_due()
+        return _key(name, answer)
+
+    def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
+        self._prepare()
+        held: set[str] = set()
+        for batch in batches(sorted(keys, key=lambda key: key.name)):
+            marks = ", ".join(["(?, ?)"] * len(batch))
+            statement = (
+                f"UPDATE taskbridge_keys SET until = {self._dialect.now} + ? "  # noqa: S608 - constants and placeholders only
+                f"WHERE done_at IS NULL AND (name, token) IN (VALUES {marks}) RETURNING name"
+            )
+            parameters = [part for key in batch for part in (key.name, key.token)]
+            found = self._fetch(self._dialect.sql(statement), [span // _MICROSECOND, *parameters])
+            held |= {str(name) for (name,) in found}
+        return frozenset(held)
+
+    def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
+        self._prepare()
+        return self._execute(self._complete_key, (kept // _MICROSECOND, key.name, key.token)) > 0
+
+    def release_key(self, key: Key, /) -> None:
+        self._prepare()
+        self._execute(self._release_key, (key.name, key.token))
+
+    def read_key(self, name: str, /) -> Key | None:
+        self._prepare()
+        found = self._fetch(self._read_key, ("", name))
+        return _key(name, found[0]) if found else None
+
+    def forget_key(self, name: str, /) -> bool:
+        self._prepare()
+        return self._execute(self._forget_key, (name,)) > 0
+
+
+def _key(name: str, answer: Sequence[object]) -> Key:
+    job, holder, token, left, done_at, skipped, waits = answer
+    return Key(
+        name=name,
+        job=str(job),
+        holder=str(holder),
+        token=int(str(token)),
+        left=timedelta(microseconds=int(str(left))),
+        done_at=None if done_at is None else moment(int(str(done_at))),
+        skipped=int(str(skipped)),
+        waits=int(str(waits)),
+    )

@@ -1,0 +1,89 @@
+"""Keys of running jobs are renewed by one thread a process, so that a long task keeps what it has claimed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from taskbridge.worker.connections import close_stale_connections
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskbridge.store import Key, Store
+
+logger = logging.getLogger("taskbridge.keys")
+
+LEASE: Final = timedelta(seconds=15)
+"""How long a key is held after the last sign of life of its holder."""
+RENEWED_EVERY: Final = LEASE / 3
+
+
+class _Keeper:
+    """The keys that this process holds."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.held: dict[str, tuple[Store, Key]] = {}
+        threading.Thread(target=self._run, name="taskbridge-keys", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(RENEWED_EVERY.total_seconds())
+            with self.lock:
+                held = list(self.held.values())
+            for store in {id(store): store for store, _ in held}.values():
+                self._renew(store, [key for owner, key in held if owner is store])
+            if held and os.environ.get("DJANGO_SETTINGS_MODULE"):
+                close_stale_connections()
+
+    def _renew(self, store: Store, keys: list[Key]) -> None:
+        try:
+            kept = store.renew_keys(keys, span=LEASE)
+        except Exception as error:  # noqa: BLE001 - whatever it is, this thread must go on
+            logger.warning("Keys are not renewed, which is tried again: %r", error)
+            return
+        with self.lock:
+            # Meanwhile some may have been completed here, which looks alike.
+            lost = [key for key in keys if key.name not in kept and self.held.pop(key.holder, None) is not None]
+        for key in lost:
+            logger.error("The key %s was lost: its lease had run out, and another execution took it.", key.name)
+
+
+_keeper: _Keeper | None = None
+_keeper_lock = threading.Lock()
+
+
+def _the_keeper() -> _Keeper:
+    global _keeper
+    with _keeper_lock:
+        if _keeper is None or _keeper.pid != os.getpid():
+            _keeper = _Keeper()
+        return _keeper
+
+
+def _forget_lock() -> None:
+    global _keeper_lock
+    _keeper_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_lock)
+
+
+@contextmanager
+def kept_alive(store: Store, key: Key, /) -> Iterator[None]:
+    """Within the block, the key's lease is renewed."""
+    keeper = _the_keeper()
+    with keeper.lock:
+        keeper.held[key.holder] = store, key
+    try:
+        yield
+    finally:
+        with keeper.lock:
+            keeper.held.pop(key.holder, None)
