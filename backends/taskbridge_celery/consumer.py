@@ -14,6 +14,8 @@ from celery import signals
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
+from taskbridge_celery.patches import written_jobs_kept
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -58,6 +60,10 @@ class Consumer(CeleryConsumer):
             conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=RECONNECT_SECONDS
         )
         return super().ensure_connected(conn)
+
+    def on_close(self) -> None:
+        with written_jobs_kept(self.pool):
+            super().on_close()
 
     def on_unknown_message(self, body: Any, message: Message) -> None:  # noqa: ARG002 - Celery's signature
         self._park(message, "undecodable", ValueError("the message names no task"))

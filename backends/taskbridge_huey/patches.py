@@ -24,8 +24,8 @@ def forget_connection_after_fork(storage: SqliteStorage, /) -> None:
 
 def _forget() -> None:
     for storage in _storages:
-        _inherited.append(storage._conn)  # noqa: SLF001 - the override
-        storage._conn = None  # noqa: SLF001 - the override
+        _inherited.append(storage._conn)
+        storage._conn = None
         storage.lock = threading.Lock()
 
 

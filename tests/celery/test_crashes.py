@@ -209,21 +209,6 @@ def test_a_worker_survives_an_alarm_and_resumes(tmp_path: Path, ledger: Ledger) 
             assert worker.running
 
 
-def test_a_stop_within_the_grace_ends_what_runs_and_a_kill_after_it_puts_it_back(
-    url: str, tmp_path: Path, ledger: Ledger
-) -> None:
-    taskbridge.configure(f"celery+{url}")
-    with start_worker(tmp_path) as worker:
-        application.hold.enqueue("long", 4)
-        ledger.wait("long")
-        worker.send(signal.SIGTERM)
-        worker.kill_tree()
-    assert not ledger.events("long ended")
-    with start_worker(tmp_path):
-        ledger.wait("long", count=2)
-        ledger.wait("long ended")
-
-
 @pytest.mark.parametrize("broker", ["redis", "amqp"], indirect=True)
 def test_an_unknown_task_is_kept_in_the_store_and_runs_when_it_is_known_and_redriven(
     broker: str, redis_server: services.Server, tmp_path: Path, ledger: Ledger

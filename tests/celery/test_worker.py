@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -176,30 +175,6 @@ def test_a_job_of_a_killed_worker_runs_on_the_next_one(tmp_path: Path, ledger: L
     with start_worker(tmp_path):
         ledger.wait("held ended")
     assert len(ledger.events("held")) == 2
-
-
-@pytest.mark.usefixtures("configured")
-def test_a_warm_stop_lets_the_running_job_end(tmp_path: Path, ledger: Ledger) -> None:
-    with start_worker(tmp_path) as worker:
-        application.hold.enqueue("warm", 1)
-        ledger.wait("warm")
-        worker.send(signal.SIGTERM)
-        assert worker.wait(within=STOP) == 0
-    assert ledger.events("warm ended")
-
-
-@pytest.mark.parametrize("broker", ["redis"], indirect=True)
-@pytest.mark.usefixtures("configured")
-def test_a_delayed_job_of_a_worker_that_stops_is_not_lost_and_not_early(tmp_path: Path, ledger: Ledger) -> None:
-    with start_worker(tmp_path) as stopped:
-        job = application.noted.using(run_after=timedelta(seconds=6)).enqueue("delayed")
-        due = time.time() + 5.9
-        until(lambda: f"Task note[{job.id}] received" in log_of(stopped), what="the job is held")
-        stopped.send(signal.SIGTERM)
-        assert stopped.wait(within=STOP) == 0
-    assert not ledger.events("delayed")
-    with start_worker(tmp_path):
-        assert ledger.wait("delayed")[0]["at"] >= due
 
 
 @pytest.mark.parametrize("kind", ["redis", "rabbitmq"])
