@@ -95,8 +95,8 @@ def checked(message: Message, /) -> Message:
     Raises:
         UndecodableMessage: one is not.
     """
-    texts = (message.id, message.task, message.queue_name)
-    if not all(isinstance(text, str) for text in texts) or type(message.priority) is not int:
+    is_text = isinstance(message.id, str) and isinstance(message.task, str) and isinstance(message.queue_name, str)
+    if not is_text or type(message.priority) is not int:
         raise UndecodableMessage(
             f"This is no job: id={message.id!r:.80}, task={message.task!r:.80}, queue={message.queue_name!r:.80}, "
             f"priority={message.priority!r:.80}"
@@ -111,8 +111,7 @@ Reason = Literal["exhausted", "at most once", "wrong signature", "not signed"] |
 """Why no further attempt follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """The task returned."""
 
     value: Any

@@ -44,12 +44,12 @@ def unwrap(value: Any, /) -> Any:
 
 
 def has_wrapped(value: Any, /) -> bool:
-    """Whether `unwrap` would change anything."""
-    if type(value) is bytes:
-        return True
-    if type(value) is list:
-        return any(map(has_wrapped, value))
-    return type(value) is dict and any(map(has_wrapped, value.values()))
+    """Whether `unwrap` would change anything in a list or a dict."""
+    for item in value.values() if type(value) is dict else value:
+        kind = type(item)
+        if kind is bytes or ((kind is list or kind is dict) and has_wrapped(item)):
+            return True
+    return False
 
 
 def has_tags(value: Any, /) -> bool:

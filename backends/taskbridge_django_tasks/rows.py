@@ -14,6 +14,7 @@ from django_tasks_db.compat import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from taskbridge.worker.connections import close_stale_connections
+from taskbridge_django_tasks import guarded_update
 from taskbridge_django_tasks.wire import RETURNS, Returns, returns_of
 
 if TYPE_CHECKING:
@@ -38,9 +39,16 @@ class Unwritten(Exception):
 
 def claimed(row: Any, /) -> QuerySet[DBTaskResult]:
     """The row, as long as it is in the hands of the worker that claimed it, by this very claim."""
-    return DBTaskResult.objects.filter(
-        pk=row.pk, status=TaskResultStatus.RUNNING, worker_ids=row.worker_ids, started_at=row.started_at
-    )
+    return DBTaskResult.objects.filter(**_claim(row))
+
+
+def _claim(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "status": TaskResultStatus.RUNNING,
+        "worker_ids": row.worker_ids,
+        "started_at": row.started_at,
+    }
 
 
 def write(row: Any, *, keep_trying: Callable[[], bool] = lambda: True, **changes: Any) -> bool:
@@ -53,7 +61,7 @@ def write(row: Any, *, keep_trying: Callable[[], bool] = lambda: True, **changes
     tries = 0
     while True:
         try:
-            is_ours = bool(claimed(row).update(**changes))
+            is_ours = bool(guarded_update.update(_claim(row), changes))
         except (OperationalError, InterfaceError) as error:
             if time.monotonic() > deadline and (not keep_trying() or _is_there()):
                 raise Unwritten(str(error).strip()) from error

@@ -41,10 +41,12 @@ def install_record_factory() -> None:
 
     def with_attempt(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = factory(*args, **kwargs)
-        attempt = current.get()
-        record.taskbridge_job = attempt and attempt.message.id
-        record.taskbridge_task = attempt and attempt.task.name
-        record.taskbridge_attempt = attempt and attempt.number
+        if (attempt := current.get()) is None:
+            record.taskbridge_job = record.taskbridge_task = record.taskbridge_attempt = None
+        else:
+            record.taskbridge_job = attempt.message.id
+            record.taskbridge_task = attempt.task.name
+            record.taskbridge_attempt = attempt.number
         return record
 
     with_attempt.is_taskbridge = True  # type: ignore[attr-defined]  # a mark on a function

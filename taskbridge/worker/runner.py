@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.message import NO_TIMEOUT, Dead, Headers, Message, Outcome
@@ -75,7 +74,7 @@ class Runner:
         self._chain: Callable[[Attempt], Outcome] = _end
         for middleware in reversed(ORDER):
             if middleware in wanted:
-                self._chain = partial(_around, middleware(environment).around, self._chain)
+                self._chain = _around(middleware(environment), self._chain)
 
     @property
     def crash_budget(self) -> int:
@@ -116,12 +115,13 @@ class Runner:
         hooks.fire(hooks.worker_stop)
 
 
-def _around(
-    around: Callable[[Attempt, Callable[[Attempt], Outcome]], Outcome],
-    proceed: Callable[[Attempt], Outcome],
-    attempt: Attempt,
-) -> Outcome:
-    return around(attempt, proceed)
+def _around(middleware: Middleware, proceed: Callable[[Attempt], Outcome]) -> Callable[[Attempt], Outcome]:
+    around = middleware.around
+
+    def run(attempt: Attempt) -> Outcome:
+        return around(attempt, proceed)
+
+    return run
 
 
 def _end(attempt: Attempt) -> Outcome:
