@@ -59,22 +59,17 @@ def _eviction(about: str, server: dict[str, Any]) -> Iterator[Finding]:
     policy = server.get("maxmemory_policy", "noeviction")
     limit = server.get("maxmemory", 0)
     if policy != "noeviction":
-        found = f"maxmemory-policy is {policy}"
-        remedy = "Set maxmemory-policy noeviction; keep caches on another server."
-        if limit:
-            yield error(
-                about,
-                found,
-                consequence="When memory is full Redis deletes jobs, results and leases without a trace.",
-                remedy=remedy,
-            )
-        else:
-            yield warning(
-                about,
-                f"{found}, with no maxmemory today",
-                consequence="Once a maxmemory is set, jobs are deleted without a trace.",
-                remedy=remedy,
-            )
+        judge, while_, consequence = (
+            (error, "", "When memory is full Redis deletes jobs, results and leases without a trace.")
+            if limit
+            else (warning, ", with no maxmemory today", "Once a maxmemory is set, jobs are deleted without a trace.")
+        )
+        yield judge(
+            about,
+            f"maxmemory-policy is {policy}{while_}",
+            consequence=consequence,
+            remedy="Set maxmemory-policy noeviction; keep caches on another server.",
+        )
     if limit and server.get("used_memory", 0) > FULL * limit:
         yield warning(
             about,

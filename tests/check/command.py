@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 TASKS = """
@@ -20,13 +21,15 @@ def short() -> None: ...
 """
 
 
-def check(folder: Path, url: str, *arguments: str, tasks: str = TASKS) -> tuple[int, list[dict[str, Any]]]:
+def check(
+    folder: Path, url: str, *arguments: str, tasks: str = TASKS, environment: Mapping[str, str] | None = None
+) -> tuple[int, list[dict[str, Any]]]:
     """The exit code, and what was found."""
     (folder / "shop.py").write_text(tasks)
     done = subprocess.run(
         [sys.executable, "-m", "taskbridge", "check", "-A", "shop", "--json", *arguments],
         cwd=folder,
-        env={**os.environ, "TASKBRIDGE_URL": url, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": str(folder), **(environment or {}), "TASKBRIDGE_URL": url},
         capture_output=True,
         text=True,
         timeout=60,

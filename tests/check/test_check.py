@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-import redis
 
 from taskbridge import services
 from taskbridge.process import free_port
@@ -19,32 +18,9 @@ from taskbridge.services.rabbitmq import RabbitMQServer
 from tests.check.command import TASKS, bad, check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 ON_REDIS = ["celery", "dramatiq", "rq", "huey"]
-
-
-@pytest.fixture(scope="module")
-def durable() -> Iterator[services.Server]:
-    with services.start_private("redis", options=services.Options(persistent=True)) as server:
-        yield server
-
-
-@pytest.fixture
-def careless(durable: services.Server) -> Iterator[str]:
-    """A server that evicts and persists nothing, and was a good one before."""
-    client = redis.Redis.from_url(durable.url)
-    for name, value in (
-        ("maxmemory-policy", "allkeys-lru"),
-        ("maxmemory", "100mb"),
-        ("appendonly", "no"),
-        ("save", ""),
-    ):
-        client.config_set(name, value)
-    yield durable.url
-    for name, value in (("maxmemory-policy", "noeviction"), ("maxmemory", "0"), ("appendonly", "yes")):
-        client.config_set(name, value)
 
 
 @pytest.mark.parametrize("engine", ON_REDIS)
