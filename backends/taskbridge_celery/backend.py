@@ -112,15 +112,13 @@ class CeleryBackend(Backend):
 
         if self._is_ours:
             prepare_worker(self.app)
-        ceiling = self.capabilities.run_after.ceiling
-        assert ceiling is not None
         parking = Parking(run, None if self._has_store else self._publisher)
         shared = {
             "bridge_run": staticmethod(run),
             "publisher": self._publisher,
             "parking": parking,
             "counter": NoCounter() if self._is_redis else QueueCounter(self._publisher),
-            "ceiling": ceiling,
+            "ceiling": self._hold() / 2,
         }
         tasks = registry.by_wire_name(self)
         register(self.app, tasks, shared)
@@ -208,6 +206,7 @@ class CeleryBackend(Backend):
             has_leases=self._is_redis and not _broken_promises(),
             has_main_thread=self._pool != "threads",
             has_store=self._has_store,
+            is_strict=self._url is not None and self._url.is_strict,
         )
 
     def _hold(self) -> timedelta:

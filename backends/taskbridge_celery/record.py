@@ -13,6 +13,10 @@ CONSUMER_TIMEOUT: Final = timedelta(minutes=30)
 """RabbitMQ's own default: a worker that holds a message for longer loses its channel. No client can read the value."""
 
 
+HELD: Final = timedelta(minutes=1)
+"""With a store to wait in: who holds a job keeps it from workers that would be free when it is due."""
+
+
 def record(
     *,
     is_redis: bool,
@@ -21,6 +25,7 @@ def record(
     has_main_thread: bool,
     hold: timedelta,
     has_store: bool,
+    is_strict: bool,
     lease: timedelta,
     has_leases: bool,
 ) -> Capabilities:
@@ -47,7 +52,7 @@ def record(
             else refused("thread workers: a blocking call is not interrupted. Use ?pool=prefork.")
         ),
         expires=emulated(Expiry, cost="a comparison before each attempt"),
-        run_after=_run_after(is_redis, hold, has_store=has_store),
+        run_after=_run_after(is_redis, hold, has_store=has_store, is_strict=is_strict),
         priority=_priority(is_redis, max_priority),
         result=(
             emulated(Results, cost="three writes a job to the store")
@@ -123,17 +128,18 @@ def _timeout(is_redis: bool, hold: timedelta) -> Support:
     )
 
 
-def _run_after(is_redis: bool, hold: timedelta, *, has_store: bool | None) -> Support:
+def _run_after(is_redis: bool, hold: timedelta, *, has_store: bool | None, is_strict: bool = False) -> Support:
     """`has_store` is None where a store would be of no use."""
+    safe = hold / 2
     limit, option = ("visibility timeout", "visibility_timeout") if is_redis else ("consumer timeout", CONSUMER_OPTION)
-    held = (
-        f"a worker holds the job until it is due, within the broker's {limit} of {hold}, half of which is kept for its "
-        f"run"
-    )
+    held = f"a worker holds the job until it is due, within half of the broker's {limit} of {hold}"
+    if has_store and is_strict:
+        return native(held, ceiling=safe, beyond=WAITS_IN_STORE)
     if has_store:
-        return native(f"{held}; {WAITS_IN_STORE}", ceiling=hold / 2, beyond=WAITS_IN_STORE)
+        held = f"a worker holds the job until it is due, for {min(HELD, safe)} at most"
+        return native(f"{held}; {WAITS_IN_STORE}", ceiling=min(HELD, safe), beyond=WAITS_IN_STORE)
     remedy = f"Enqueue it later, or raise ?{option}="
-    return native(f"{held}. {remedy if has_store is None else f'{remedy}, or name a store: ?store='}", ceiling=hold / 2)
+    return native(f"{held}. {remedy if has_store is None else f'{remedy}, or name a store: ?store='}", ceiling=safe)
 
 
 def _priority(is_redis: bool, max_priority: int) -> Support:

@@ -137,6 +137,14 @@ def test_a_delay_above_the_ceiling_is_refused_where_there_is_no_store_or_emulati
                 application.noted.using(run_after=run_after).enqueue("late")
 
 
+@pytest.mark.parametrize(
+    ("options", "minutes"), [("?store=redis://host/0", 1), ("?store=redis://host/0&strict=yes", 15), ("", 15)]
+)
+def test_a_worker_holds_no_delay_above_a_minute_where_there_is_a_store_to_wait_in(options: str, minutes: int) -> None:
+    taskbridge.configure(f"celery+amqp://{NOBODY}{options}")
+    assert router.backend().capabilities.run_after.ceiling == timedelta(minutes=minutes)
+
+
 def test_children_of_a_fork_and_their_parent_enqueue(configured: str) -> None:
     application.noted.enqueue("before")
     children = []
