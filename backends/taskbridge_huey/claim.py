@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 LEASE_SECONDS: Final = 8.0
@@ -87,11 +87,17 @@ class Claims(Protocol):
     def give_back(self, worker: str, token: str | None = None, /, *, has_crashed: bool) -> int:
         """Put a claim at the head of the queue; without a token all of them, and end the lease. How many there were."""
 
-    def renew(self, workers: Sequence[str], /) -> dict[str, set[str]]:
-        """Prolong the leases; the tokens of what each holds, as far as it may hold what it was never given."""
+    def renew(self, workers: Sequence[str], mark: str, /) -> dict[str, set[str]]:
+        """Prolong the leases of workers, which run in the process with this mark (`taskbridge.process.liveness`).
 
-    def recover(self) -> int:
-        """Give back what workers held whose lease is over, counting a crash for each; how many there were."""
+        Returns the tokens of what each holds, as far as it may hold what it was never given.
+        """
+
+    def marks(self) -> Mapping[str, str]:
+        """By worker, the mark of the process that it runs in."""
+
+    def recover(self, dead: Sequence[str] = (), /) -> int:
+        """Give back what these workers held and those whose lease is over, counting a crash for each; how many."""
 
     def due(self, now: datetime, limit: int, /) -> Sequence[Due]:
         """What the schedule holds that is due, soonest first."""

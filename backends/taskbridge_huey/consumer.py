@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from huey.consumer import Consumer, Scheduler, Worker, WorkerRecycle
 
+from taskbridge.process.liveness import fate
 from taskbridge_huey.claim import LEASE_SECONDS, RENEWAL_SECONDS
 from taskbridge_huey.lease import Lease, Slot
 
@@ -96,7 +97,10 @@ class ClaimingScheduler(Scheduler):
             # The storage was away, or this consumer was: the leases of the living may have run out as well.
             self.claims.due(self.huey._get_timestamp(), 1)  # noqa: SLF001 - Huey's own kind of time
             self._may_recover_at = time.monotonic() + RENEWAL_SECONDS + 1
-        if time.monotonic() >= self._may_recover_at and (number := self.claims.recover()):
+        if time.monotonic() < self._may_recover_at:
+            return
+        dead = [worker for worker, mark in self.claims.marks().items() if fate(mark) == "dead"]
+        if number := self.claims.recover(dead):
             self._logger.warning("%d jobs of dead workers are given back to the queue.", number)
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from taskbridge.process.liveness import own_mark
 from taskbridge_huey.claim import LEASE_SECONDS, RENEWAL_SECONDS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Lease:
             if not slots:
                 return
             began = time.monotonic()
-            held = self._claims.renew([slot.worker for slot in slots])
+            held = self._claims.renew([slot.worker for slot in slots], own_mark())
             self.renewed_at = began
         for slot in slots:
             slot.give_back_strays(held.get(slot.worker, set()))

@@ -52,7 +52,10 @@ _THEIRS = "Huey's own consumer deletes a task from its storage before it runs it
 
 def _at_least_once(*, has_claims: bool) -> Support:
     if has_claims:
-        return native("a job is claimed, and removed after its run: a dead worker's jobs run again within 10 s")
+        return native(
+            "a job is claimed, and removed after its run: a dead worker's jobs run again within 10 s, and at once on "
+            "the same machine"
+        )
     return refused(
         "This storage is none that TaskBridge can claim from, and Huey deletes a task before it runs it. Give an "
         "instance on Huey's Redis or SQLite storage."

@@ -29,7 +29,7 @@ from taskbridge_huey.claim import (
 from taskbridge_huey.redis_scripts import LIST, SORTED_SET
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 WAIT_SECONDS: Final = 1
@@ -54,6 +54,7 @@ class RedisClaims:
         self._storage = storage
         self._claimed = f"huey.claimed.{storage.name}."
         self._leases = f"huey.leases.{storage.name}"
+        self._marks = f"huey.marks.{storage.name}"
         # Scripts and blocking moves must not be repeated behind our back, as a pool of the application's might.
         self._redis = Redis(connection_pool=_without_repeats(storage.pool))
         self._sender = Sender(self._redis.connection_pool)
@@ -118,19 +119,25 @@ class RedisClaims:
         return bool(self._run("is_held", [self._claimed + worker], claim.token))
 
     def give_back(self, worker: str, token: str | None = None, /, *, has_crashed: bool) -> int:
-        keys = [self._claimed + worker, self._storage.queue_key, self._leases]
+        keys = [self._claimed + worker, self._storage.queue_key, self._leases, self._marks]
         return int(self._run("give_back", keys, token or "", int(has_crashed), worker))
 
-    def renew(self, workers: Sequence[str], /) -> dict[str, set[str]]:
+    def renew(self, workers: Sequence[str], mark: str, /) -> dict[str, set[str]]:
         held: dict[str, set[str]] = {worker: set() for worker in workers}
-        found = self._run("renew", [self._leases], int(LEASE_SECONDS * 1000), self._claimed, *workers)
+        found = self._run(
+            "renew", [self._leases, self._marks], int(LEASE_SECONDS * 1000), self._claimed, mark, *workers
+        )
         for worker, token in zip(found[::2], found[1::2], strict=True):
             held[worker.decode()].add(token.decode())
         return held
 
-    def recover(self) -> int:
-        keys = [self._leases, self._storage.queue_key]
-        return int(self._run("recover", keys, self._claimed, REMEMBER_SECONDS * 1000))
+    def marks(self) -> Mapping[str, str]:
+        found: Any = self._redis.hgetall(self._marks)
+        return {worker.decode(): mark.decode() for worker, mark in found.items()}
+
+    def recover(self, dead: Sequence[str] = (), /) -> int:
+        keys = [self._leases, self._storage.queue_key, self._marks]
+        return int(self._run("recover", keys, self._claimed, REMEMBER_SECONDS * 1000, *dead))
 
     def due(self, now: datetime, limit: int, /) -> Sequence[Due]:
         found: Any = self._redis.zrange(

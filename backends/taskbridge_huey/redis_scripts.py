@@ -91,7 +91,7 @@ for _, found in ipairs(held(KEYS[1])) do
 end
 return 0
 """,
-    # claimed, queue, leases; token or nothing for all, whether it crashed, worker
+    # claimed, queue, leases, marks; token or nothing for all, whether it crashed, worker
     "give_back": """
 local number = 0
 for _, found in ipairs(held(KEYS[1])) do
@@ -102,15 +102,19 @@ for _, found in ipairs(held(KEYS[1])) do
         if ARGV[1] ~= '' then break end
     end
 end
-if ARGV[1] == '' then redis.call('ZREM', KEYS[3], ARGV[3]) end
+if ARGV[1] == '' then
+    redis.call('ZREM', KEYS[3], ARGV[3])
+    redis.call('HDEL', KEYS[4], ARGV[3])
+end
 return number
 """,
-    # leases; length in ms, prefix of the claimed keys, workers
+    # leases, marks; length in ms, prefix of the claimed keys, mark, workers
     "renew": """
 redis.call('ZREM', KEYS[1], '')
 local until_ms, held_now = now() + ARGV[1], {}
-for index = 3, #ARGV do
+for index = 4, #ARGV do
     redis.call('ZADD', KEYS[1], until_ms, ARGV[index])
+    redis.call('HSET', KEYS[2], ARGV[index], ARGV[3])
     for _, found in ipairs(held(ARGV[2] .. ARGV[index])) do
         held_now[#held_now + 1] = ARGV[index]
         held_now[#held_now + 1] = redis.sha1hex(found[1])
@@ -118,9 +122,14 @@ for index = 3, #ARGV do
 end
 return held_now
 """,
-    # leases, queue; prefix of the claimed keys, for how many ms a worker is remembered
+    # leases, queue, marks; prefix of the claimed keys, for how many ms a worker is remembered, workers that are dead
     "recover": """
 local number, time = 0, now()
+for index = 3, #ARGV do
+    redis.call('HDEL', KEYS[3], ARGV[index])
+    local ends = redis.call('ZSCORE', KEYS[1], ARGV[index])
+    if ends and tonumber(ends) > time then redis.call('ZADD', KEYS[1], time, ARGV[index]) end
+end
 local over = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', time, 'WITHSCORES')
 for index = 1, #over, 2 do
     local key = ARGV[1] .. over[index]
@@ -130,7 +139,10 @@ for index = 1, #over, 2 do
         put_first(KEYS[2], marked(found[1]), found[2])
         number = number + 1
     end
-    if time - over[index + 1] > tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], over[index]) end
+    if time - over[index + 1] > tonumber(ARGV[2]) then
+        redis.call('ZREM', KEYS[1], over[index])
+        redis.call('HDEL', KEYS[3], over[index])
+    end
 end
 return number
 """,

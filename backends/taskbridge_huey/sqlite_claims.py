@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from taskbridge_huey.claim import LEASE_SECONDS, Claim, Due, Successor, marked, unmarked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from huey.storage import SqliteStorage
@@ -20,6 +20,7 @@ _CLAIMS: Final = (
     "worker text not null, data blob not null, priority real not null, task integer not null)"
 )
 _LEASES: Final = "create table if not exists taskbridge_lease (worker text not null primary key, expires real not null)"
+_MARKS: Final = "create table if not exists taskbridge_mark (worker text not null primary key, mark text not null)"
 _FORGET: Final = "delete from kv where queue = ? and key = ?"
 # The clock counts from the machine's start, the same in all its processes: after a restart an old lease lies too far
 # ahead to be one.
@@ -43,6 +44,7 @@ class SqliteClaims:
         with self._storage.db(commit=True) as cursor:
             cursor.execute(_CLAIMS)
             cursor.execute(_LEASES)
+            cursor.execute(_MARKS)
 
     def claim(self, worker: str, settled: Claim | None, forgotten: Sequence[str] = (), /) -> Claim | None:
         name = self._storage.name
@@ -95,10 +97,10 @@ class SqliteClaims:
             where = "queue = ? and worker = ?" + ("" if token is None else f" and id = {int(token)}")
             number = self._give_back(cursor, where, (self._storage.name, worker), has_crashed=has_crashed)
             if token is None:
-                cursor.execute("delete from taskbridge_lease where worker = ?", (worker,))
+                _end(cursor, worker)
         return number
 
-    def renew(self, workers: Sequence[str], /) -> dict[str, set[str]]:
+    def renew(self, workers: Sequence[str], mark: str, /) -> dict[str, set[str]]:
         expires = time.monotonic() + LEASE_SECONDS
         connection = self._connection()
         statement = (
@@ -109,13 +111,23 @@ class SqliteClaims:
         try:
             for worker in workers:
                 connection.execute(statement, (worker, expires))
+                connection.execute(
+                    "insert or replace into taskbridge_mark (worker, mark) values (?, ?)", (worker, mark)
+                )
         except BaseException:
             connection.rollback()
             raise
         connection.commit()
         return {}
 
-    def recover(self) -> int:
+    def marks(self) -> Mapping[str, str]:
+        return dict(self._storage.sql("select worker, mark from taskbridge_mark", results=True))
+
+    def recover(self, dead: Sequence[str] = (), /) -> int:
+        if dead:
+            with self._storage.db(commit=True) as cursor:
+                for worker in dead:
+                    _end(cursor, worker)
         query = f"select 1 from taskbridge_claim where {_ABANDONED} limit 1"  # noqa: S608 - our own words
         if not self._storage.sql(query, (self._storage.name, *_lease_bounds()), results=True):
             return 0
@@ -123,6 +135,7 @@ class SqliteClaims:
             soonest, latest = _lease_bounds()
             number = self._give_back(cursor, _ABANDONED, (self._storage.name, soonest, latest), has_crashed=True)
             cursor.execute("delete from taskbridge_lease where expires not between ? and ?", (soonest - 60, latest))
+            cursor.execute("delete from taskbridge_mark where worker not in (select worker from taskbridge_lease)")
         return number
 
     def due(self, now: datetime, limit: int, /) -> Sequence[Due]:
@@ -178,6 +191,11 @@ class SqliteClaims:
 def _remove(cursor: Any, worker: str, claim: Claim) -> bool:
     cursor.execute("delete from taskbridge_claim where id = ? and worker = ?", (claim.row, worker))
     return bool(cursor.rowcount == 1)
+
+
+def _end(cursor: Any, worker: str) -> None:
+    cursor.execute("delete from taskbridge_lease where worker = ?", (worker,))
+    cursor.execute("delete from taskbridge_mark where worker = ?", (worker,))
 
 
 def _lease_bounds() -> tuple[float, float]:

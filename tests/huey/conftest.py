@@ -99,7 +99,9 @@ class Shop(ShopLedger):
             label=command.label,
         )
         log = self.folder / f"log-{len(list(self.folder.iterdir()))}"
-        return self._closing.enter_context(Process(command, log=log))
+        process = Process(command, log=log)
+        self._closing.callback(process.kill_tree)
+        return process
 
     def until(self, holds: Callable[[], object], worker: Process) -> None:
         """Wait until something holds while the worker runs."""

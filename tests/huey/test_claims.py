@@ -11,6 +11,7 @@ from huey.api import Huey
 from huey.storage import FileStorage, PriorityRedisStorage, RedisStorage, SqliteStorage
 from redis import Redis
 
+from taskbridge.process.liveness import NOWHERE
 from taskbridge_huey import lease as lease_module
 from taskbridge_huey.claim import CRASH_MARK, Successor, marked, unmarked
 from taskbridge_huey.claiming import claims_on
@@ -51,7 +52,7 @@ def claims(storage: Any) -> Claims:
 
 def test_a_claim_leaves_the_queue_and_is_its_workers_until_it_is_settled(storage: Any, claims: Claims) -> None:
     storage.enqueue(b"job")
-    claims.renew(["one"])
+    claims.renew(["one"], NOWHERE)
     claim = claims.claim("one", None)
     assert claim is not None
     assert (claim.data, claim.crashes, storage.queue_size()) == (b"job", 0, 0)
@@ -63,10 +64,23 @@ def test_a_claim_leaves_the_queue_and_is_its_workers_until_it_is_settled(storage
     assert (storage.queue_size(), storage.schedule_size()) == (1, 1)
 
 
+def test_what_a_worker_held_that_is_known_to_be_dead_is_given_back_at_once(storage: Any, claims: Claims) -> None:
+    for worker in ("one", "two"):
+        storage.enqueue(worker.encode())
+        claims.renew([worker], f"mark of {worker}")
+        claims.claim(worker, None)
+    assert claims.marks() == {"one": "mark of one", "two": "mark of two"}
+    assert (claims.recover(["one"]), claims.recover(["one"])) == (1, 0)
+    assert [unmarked(bytes(item)[-24:])[1] for item in storage.enqueued_items()] == [1]
+    assert claims.marks() == {"two": "mark of two"}
+    claims.give_back("two", has_crashed=False)
+    assert claims.marks() == {}
+
+
 def test_a_claim_is_settled_with_the_next(storage: Any, claims: Claims) -> None:
     storage.enqueue(b"first")
     storage.enqueue(b"second")
-    claims.renew(["one"])
+    claims.renew(["one"], NOWHERE)
     first = claims.claim("one", None)
     second = claims.claim("one", first)
     assert (first and first.data, second and second.data) == (b"first", b"second")
@@ -76,7 +90,7 @@ def test_a_claim_is_settled_with_the_next(storage: Any, claims: Claims) -> None:
 
 def test_nothing_of_the_living_is_recovered(storage: Any, claims: Claims) -> None:
     storage.enqueue(b"job")
-    claims.renew(["one"])
+    claims.renew(["one"], NOWHERE)
     claims.claim("one", None)
     assert claims.recover() == 0
     assert storage.queue_size() == 0
@@ -90,7 +104,7 @@ def test_the_dead_ones_jobs_come_first_again_in_their_order_and_are_counted(
     for number in range(3):
         storage.enqueue(b"job %d" % number)
     for worker in ("one", "two"):
-        claims.renew([worker])
+        claims.renew([worker], NOWHERE)
         claims.claim(worker, None)
     time.sleep(0.3)
     assert claims.recover() == 2
@@ -98,7 +112,7 @@ def test_the_dead_ones_jobs_come_first_again_in_their_order_and_are_counted(
     waiting = [unmarked(bytes(item)) for item in storage.enqueued_items()]
     assert sorted(waiting[:2]) == [(b"job 0", 1), (b"job 1", 1)]
     assert waiting[2:] == [(b"job 2", 0)]
-    claims.renew(["three"])
+    claims.renew(["three"], NOWHERE)
     claim = claims.claim("three", None)
     assert claim is not None
     assert claim.crashes == 1
@@ -165,7 +179,7 @@ def test_a_server_without_memory_is_worked_off(redis_server: Server) -> None:
         with Redis.from_url(url) as admin:
             admin.config_set("maxmemory", "1")
             try:
-                claims.renew(["one"])
+                claims.renew(["one"], NOWHERE)
                 taken = None
                 while taken is None:
                     taken = claims.claim("one", None)
