@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
     from taskbridge.binding import Binding
     from taskbridge.context import Context
+    from taskbridge.message import Outcome
     from taskbridge.result import TaskResult
     from taskbridge.retry import Retry
     from taskbridge.timing import Timing
+    from taskbridge.worker import Attempt
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,6 +54,8 @@ class Task(Generic[P, R, C]):
 
     keeps_arguments: ClassVar[bool] = False
     """Whether the record of a job shows what it was called with."""
+    has_signals: ClassVar[bool] = False
+    """Whether the task itself tells of its jobs, by the signals of the API under which it was declared."""
 
     function: Callable[..., C]
     options: TaskOptions
@@ -141,17 +145,20 @@ class Task(Generic[P, R, C]):
             InvalidTask: an unknown option, one that belongs to the declaration, or an impossible value.
         """
         options = self.options.changed(changes, fixed=_DECLARED_ONLY) if changes else self.options
-        copy = type(self)(
-            self.function,
+        copy = self.copy(
             options,
-            self.codec,
-            self.module_path,
             connection=self._connection if connection is None else connection,
             binding=None if changes else self._bound(),
         )
         if "key" in changes:
             key_maker(copy)
         return copy
+
+    def copy(
+        self, options: TaskOptions, /, *, connection: object = None, binding: Binding[R] | None = None
+    ) -> Task[P, R, C]:
+        """A copy with these options, which are checked already."""
+        return type(self)(self.function, options, self.codec, self.module_path, connection=connection, binding=binding)
 
     def get_result(self, job_id: str, /) -> TaskResult[R]:
         """The handle of a job that was enqueued earlier, by anyone."""
@@ -160,6 +167,9 @@ class Task(Generic[P, R, C]):
     async def aget_result(self, job_id: str, /) -> TaskResult[R]:
         """`get_result` for a caller on an event loop."""
         return self.get_result(job_id)
+
+    def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
+        """In a worker: no further attempt of this job follows."""
 
     def _bound(self) -> Binding[R]:
         binding = self._binding

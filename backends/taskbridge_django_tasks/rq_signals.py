@@ -14,6 +14,8 @@ from django_tasks.base import Task, TaskError, TaskResult, TaskResultStatus
 from django_tasks.signals import task_enqueued, task_finished, task_started
 from django_tasks_rq.compat import TASK_CLASSES
 
+from taskbridge.message import HEADER
+from taskbridge.registry import registry
 from taskbridge.task import Task as TaskBridgeTask
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ def announce_enqueued(messages: Sequence[Message], alias: str, /) -> None:
     if _is_heard(task_enqueued):
         now = timezone.now()
         for message in messages:
+            if _tells_itself(message.task):
+                continue
             _send(
                 task_enqueued,
                 message.task,
@@ -77,7 +81,14 @@ def _is_heard(signal: Signal) -> bool:
     return len(signal.receivers) > 1 or logging.getLogger("django_tasks").isEnabledFor(_LEVELS[id(signal)])
 
 
+def _tells_itself(path: str) -> bool:
+    task = registry.get(path)
+    return task is not None and task.has_signals
+
+
 def _send_job(signal: Signal, job: Job, **fields: Any) -> None:
+    if HEADER in job.meta and _tells_itself(str(job.func_name)):
+        return
     _send(
         signal,
         str(job.func_name),

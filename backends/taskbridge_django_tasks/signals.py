@@ -20,6 +20,8 @@ from django_tasks_db.compat import (
     task_started,
 )
 
+from taskbridge.message import HEADER
+from taskbridge.registry import registry
 from taskbridge.task import Task as TaskBridgeTask
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def is_heard(signal: Signal, /) -> bool:
 
 def announce(signal: Signal, row: Any, /) -> None:
     """Send one of the three signals for a row, if its task is found in this process."""
-    if not is_heard(signal):
+    if not is_heard(signal) or (HEADER in row.args_kwargs and _tells_itself(row.task_path)):
         return
     task = _task(row.task_path, row.backend_name)
     if task is not None:
@@ -51,6 +53,11 @@ def native_task(path: str, /) -> Task | None:
     except ImportError:
         return None
     return found if isinstance(found, Task) else None
+
+
+def _tells_itself(path: str) -> bool:
+    task = registry.get(path)
+    return task is not None and task.has_signals
 
 
 @lru_cache(maxsize=1024)

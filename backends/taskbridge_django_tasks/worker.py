@@ -158,7 +158,11 @@ class Worker(db_worker.Worker):
             self._recovery.renew()
             if not claimed(row).exists():
                 raise LostClaim
-        is_ours = row.task_path in self._tasks or (isinstance(row.args_kwargs, dict) and HEADER in row.args_kwargs)
+        known = self._tasks.get(row.task_path)
+        # What Django itself has enqueued of a task under Django's decorator runs as Django runs it.
+        is_ours = (known is not None and not known.has_signals) or (
+            isinstance(row.args_kwargs, dict) and HEADER in row.args_kwargs
+        )
         try:
             if is_ours:
                 self._run_ours(row)

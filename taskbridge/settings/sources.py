@@ -1,4 +1,7 @@
-"""Where settings come from: `configure(...)` before the environment before `[tool.taskbridge]` before the default."""
+"""Where settings come from: `configure(...)`, the environment, Django's `TASKS`, `[tool.taskbridge]`, the default.
+
+The first that has something wins.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.settings.django import from_django
 from taskbridge.settings.model import DEFAULT, BackendSettings, Settings, build
 from taskbridge.settings.suggestion import did_you_mean
 from taskbridge.settings.url import BackendURL
@@ -24,14 +28,19 @@ FOREIGN_PREFIXES = ("TASKBRIDGE_TEST_", "TASKBRIDGE_PROCESS_", "TASKBRIDGE_WORKE
 def load(configured: Settings | None, /, *, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; each alias is taken whole from the first source that names it."""
     environment = os.environ if environment is None else environment
-    sources = [configured or Settings(), from_environment(environment), from_pyproject(Path.cwd())]
+    django = from_django(environment)
+    of_django = Settings(backends=django.backends)
+    sources = [configured or Settings(), from_environment(environment), of_django, from_pyproject(Path.cwd())]
     backends = {DEFAULT: embedded_default(Path.cwd())}
     for source in reversed(sources):
         backends.update(source.backends)
     queues = next((source.queues for source in sources if source.queues), (DEFAULT,))
     imports = dict.fromkeys(name for source in sources for name in source.imports)
     return Settings(
-        backends={alias: replace(backend, queues=backend.queues or queues) for alias, backend in backends.items()},
+        backends={
+            alias: replace(backend, queues=backend.queues or django.queues.get(alias, queues))
+            for alias, backend in backends.items()
+        },
         queues=queues,
         imports=tuple(imports),
         outbox=next((source.outbox for source in sources if source.outbox), ()),

@@ -36,6 +36,11 @@ class Attempt:
     """Executions of this job that ended with the death of their worker."""
     fencing_token: int | None = None
     """The number of its claim on its key, where it has one."""
+    alias: str = "default"
+    """The backend that the worker serves."""
+    started_at: datetime | None = None
+    """Aware; set when it is recorded, where results are on. So is `ended_at`."""
+    ended_at: datetime | None = None
     deadline: datetime | None = None
     """Aware; set when the limit begins to run."""
 

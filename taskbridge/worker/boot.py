@@ -69,17 +69,22 @@ def _refuse_long(alias: str, backend: Backend) -> None:
 
 
 def import_tasks(modules: Iterable[str], /) -> None:
-    """Import these modules and those of the settings, under Django with its applications ready.
+    """Import these modules and those of the settings, under Django with its applications ready, and theirs.
 
     The modules come first, since one of them may call `configure`.
 
     Raises:
         ConfigurationError: there is no such module.
     """
-    if os.environ.get("DJANGO_SETTINGS_MODULE"):
-        importlib.import_module("django").setup()
+    django = (
+        importlib.import_module("taskbridge.django.discovery") if os.environ.get("DJANGO_SETTINGS_MODULE") else None
+    )
+    if django is not None:
+        django.set_up()
     registry.discover(modules)
     registry.discover(router.settings.imports)
+    if django is not None:
+        django.adopt_tasks(registry)
 
 
 def worker_environment(options: WorkerOptions, /) -> dict[str, str]:

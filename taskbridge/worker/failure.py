@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("taskbridge.attempt")
 
 
+_OWN = ("taskbridge.worker.", "taskbridge.django.")
+
+
 class Failure:
     """Turns what an attempt raised into `Dead`; `Retries`, further out, may turn that into `Again`.
 
@@ -72,7 +75,7 @@ def _comes_from_a_signal(error: BaseException) -> bool:
 def hide_own_frames(error: BaseException, /) -> None:
     """Let the traceback begin in the task, where a reader's interest begins."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("taskbridge.worker."):
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith(_OWN):
         trace = trace.tb_next
     if trace is not None:
         error.__traceback__ = trace

@@ -37,9 +37,10 @@ class Results:
         store = self._open_store()
         if store is None:
             return proceed(attempt)
+        attempt.started_at = datetime.now(UTC)
         started = transition.Started(
             attempt=attempt.number,
-            at=datetime.now(UTC),
+            at=attempt.started_at,
             crashes=_crashes(attempt),
             redrives=attempt.headers.redrives,
             worker=worker_id(),
@@ -81,7 +82,7 @@ def new_record(message: Message, environment: Environment, /, *, task: str, argu
 
 
 def _transition(attempt: Attempt, outcome: Outcome) -> tuple[Outcome, transition.Transition]:
-    now = datetime.now(UTC)
+    now = attempt.ended_at = datetime.now(UTC)
     crashes, redrives = _crashes(attempt), attempt.headers.redrives
     match outcome:
         case Done(value):

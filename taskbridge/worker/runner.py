@@ -17,6 +17,7 @@ from taskbridge.worker.crash_budget import CrashBudget
 from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
 from taskbridge.worker.effectively_once import EffectivelyOnce
+from taskbridge.worker.endings import Endings
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
 from taskbridge.worker.final_failure import FinalFailure
@@ -38,6 +39,7 @@ logger = logging.getLogger("taskbridge.attempt")
 ORDER: tuple[type[Middleware], ...] = (
     Logs,
     Connections,
+    Endings,
     DeadLetters,
     Signatures,
     EffectivelyOnce,
@@ -54,7 +56,7 @@ ORDER: tuple[type[Middleware], ...] = (
 )
 """Outermost first."""
 
-ALWAYS = frozenset({Logs, Connections, Signatures, FinalFailure, CrashBudget, Failure, AroundHooks, Call})
+ALWAYS = frozenset({Logs, Connections, Endings, Signatures, FinalFailure, CrashBudget, Failure, AroundHooks, Call})
 """What no engine does for us. The others are wired in by the backend's record."""
 
 _NO_HEADERS = Headers()
@@ -91,7 +93,7 @@ class Runner:
             return dead
         headers = message.headers or _NO_HEADERS
         timeout = task.options.timeout if headers.timeout is None else _limit(headers.timeout)
-        return self._chain(Attempt(message, headers, task, attempt, timeout, crashes))
+        return self._chain(Attempt(message, headers, task, attempt, timeout, crashes, alias=self._environment.alias))
 
     def park(
         self, payload: bytes, /, *, queue_name: str, reason: Parked, error: Exception, message: Message | None = None

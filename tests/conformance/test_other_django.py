@@ -9,6 +9,7 @@ import pytest
 
 from tests.conformance.backends import SERVED
 from tests.conformance.run import run_suite
+from tests.django_backend.test_promises import keeps_its_promises
 from tests.packaging.environments import ROOT, create, interpreters
 
 if TYPE_CHECKING:
@@ -47,3 +48,10 @@ def test_a_backend_passes_the_suite_there_too(
     url, environment = SERVED[name].on(fresh, tmp_path, python=other.python)
     ran = run_suite(url, tmp_path, python=other.python, **environment)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", ["huey+sqlite", "django+db"])
+def test_the_backend_for_django_keeps_its_promises_there_too(
+    name: str, other: Environment, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    keeps_its_promises(name, request, tmp_path, python=other.python)

@@ -1,0 +1,140 @@
+"""Tasks declared under Django's own decorator, as tasks of TaskBridge."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.utils import timezone
+
+from taskbridge.django import announcing, framework
+from taskbridge.django.codec import DjangoCodec
+from taskbridge.django.task import said
+from taskbridge.errors import InvalidTask
+from taskbridge.options import TaskOptions
+from taskbridge.registry import registry
+from taskbridge.task import Task
+from taskbridge.worker import current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskbridge.message import Message, Outcome
+    from taskbridge.registry import Registry
+    from taskbridge.timing import Timing
+    from taskbridge.worker import Attempt
+
+
+class AdoptedTask(Task[..., Any, Any]):
+    """One Django task. It runs with Django's context, and tells of its jobs by Django's signals."""
+
+    keeps_arguments: ClassVar[bool] = True
+    has_signals: ClassVar[bool] = True
+
+    __slots__ = ("declared",)
+
+    def __init__(self, declared: Any, options: TaskOptions, **of_copy: Any) -> None:
+        super().__init__(_begun(declared), options, codec_of(declared), declared.module_path, **of_copy)
+        self.declared = declared
+
+    @property
+    def is_coroutine(self) -> bool:
+        return inspect.iscoroutinefunction(self.declared.func)
+
+    def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
+        announcing.ended(self.declared, self.codec, attempt, outcome)
+
+    def send(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> tuple[Message, Timing]:
+        """`enqueue`, for whoever needs the message, and to know what became of it."""
+        return self._bound().send(args, kwargs)
+
+    def copy(self, options: TaskOptions, /, **of_copy: Any) -> AdoptedTask:
+        return AdoptedTask(self.declared, options, **of_copy)
+
+
+def codec_of(declared: Any, /) -> DjangoCodec:
+    """What reads and writes the calls and results of a Django task."""
+    return _codec(declared.func, declared.module_path, declared.takes_context)
+
+
+@functools.lru_cache(maxsize=1024)
+def _codec(function: Callable[..., Any], name: str, takes_context: bool) -> DjangoCodec:
+    return DjangoCodec(function, name=name, takes_context=takes_context)
+
+
+def options_of(task: Any, /, *, result: bool = False) -> TaskOptions:
+    """The options of a Django task, `result` if it does not say.
+
+    Raises:
+        InvalidTask: an impossible value.
+    """
+    run_after = task.run_after
+    if run_after is not None and timezone.is_naive(run_after):
+        run_after = timezone.make_aware(run_after)
+    changes = {
+        "queue_name": task.queue_name,
+        "priority": int(task.priority),
+        "run_after": run_after,
+        "takes_context": task.takes_context,
+        "backend": task.backend,
+        "result": result,
+    }
+    return TaskOptions(name=task.module_path).changed(changes | said(task))
+
+
+def adopted(task: Any, /) -> AdoptedTask:
+    """The registered task for a Django task, which may be a copy made by `using`.
+
+    Raises:
+        InvalidTask: a worker could not find it.
+    """
+    known = registry.get(task.module_path)
+    if isinstance(known, AdoptedTask) and known.declared.func is task.func:
+        return known
+    declared = find(task.module_path)
+    if declared is None or declared.func is not task.func:
+        raise InvalidTask(
+            f"{task.module_path} is no task of {framework.MODULE}, so that a worker could not find it. Put @task on "
+            f"the function itself, at the top level of its module."
+        )
+    return _adopt(declared, registry)
+
+
+def adopt_tasks(registry: Registry, /) -> None:
+    """Register every Django task of the modules that are loaded."""
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            # Not isinstance, which asks lazy objects for their class and so wakes them up.
+            if issubclass(type(value), framework.Task) and find(f"{module.__name__}.{name}") is value:
+                _adopt(value, registry)
+
+
+def find(path: str, /) -> Any:
+    """The Django task that is declared under this path, in a module that is loaded; None if there is none."""
+    module, _, name = path.rpartition(".")
+    found: Any = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return found if issubclass(type(found), framework.Task) and found.module_path == path else None
+
+
+def _adopt(declared: Any, registry: Registry) -> AdoptedTask:
+    task = AdoptedTask(declared, options_of(declared))
+    registry.add(task)
+    return task
+
+
+def _begun(declared: Any) -> Callable[..., Any]:
+    """The function, which first tells that it begins, and takes Django's context in the place of ours."""
+    function = declared.func
+
+    @functools.wraps(function)
+    def begin(*args: Any, **kwargs: Any) -> Any:
+        attempt = current.get()
+        assert attempt is not None
+        result = announcing.begun(declared, attempt)
+        if declared.takes_context:
+            args = (framework.TaskContext(task_result=result), *args[1:])
+        return function(*args, **kwargs)
+
+    return begin

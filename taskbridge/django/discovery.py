@@ -1,0 +1,47 @@
+"""How a process finds the tasks of a Django project."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import django
+from django.apps import apps
+from django.conf import settings
+from django.utils.module_loading import autodiscover_modules
+
+from taskbridge.settings.django import BACKEND
+
+if TYPE_CHECKING:
+    from taskbridge.registry import Registry
+
+
+def set_up() -> None:
+    """Have Django's applications loaded, and the module `tasks` of each, if TaskBridge has a place in the project."""
+    django.setup()
+    if apps.is_installed("taskbridge.django") or any(
+        params.get("BACKEND") == BACKEND for params in getattr(settings, "TASKS", {}).values()
+    ):
+        autodiscover_modules("tasks")
+
+
+def adopt_tasks(registry: Registry, /) -> None:
+    """Register the tasks that are declared under Django's decorator, in the modules that are loaded."""
+    if "django.tasks" in sys.modules or "django_tasks" in sys.modules:
+        from taskbridge.django import adoption
+
+        adoption.adopt_tasks(registry)
+
+
+def find_task(path: str, /) -> Any:
+    """The Django task that is declared under this path; None if no application has it.
+
+    What is loaded is asked first, then the module `tasks` of each application is loaded: never one that a path names.
+    """
+    from taskbridge.django import adoption
+
+    found = adoption.find(path)
+    if found is None:
+        autodiscover_modules("tasks")
+        found = adoption.find(path)
+    return found

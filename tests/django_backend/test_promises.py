@@ -1,0 +1,72 @@
+"""What Django's documentation promises of tasks and their backends holds on engines of ours, and on both Djangos."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conformance.backends import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from taskbridge.services import Server
+
+PROMISES = ROOT / "tests" / "django_backend" / "promises.py"
+ENGINES = {
+    "memory": "memory://",
+    "huey+sqlite": "huey+sqlite:///{folder}/queue.db",
+    "celery+redis": "celery+{redis}",
+    "rq+redis": "rq+{redis}",
+    "dramatiq+redis": "dramatiq+{redis}",
+    "django+db": "django+db://native",
+    "django+rq": "django+rq://redis",
+}
+
+
+def keeps_its_promises(
+    name: str, request: pytest.FixtureRequest, folder: Path, *arguments: str, python: str = sys.executable
+) -> None:
+    """Run the promises in a process that is a Django project on this engine."""
+    url = ENGINES[name].replace("{folder}", str(folder))
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.django_backend.settings",
+        "PYTHONPATH": str(ROOT),
+        "TEST_DATABASE": f"sqlite:///{folder}/django.db",
+        "TEST_SIGNALS": str(folder / "signals"),
+    }
+    if "redis" in url or "+rq" in url:
+        server: Server = request.getfixturevalue("redis_server")
+        redis = server.fresh_url()
+        url = url.replace("{redis}", redis)
+        if name == "django+rq":
+            environment["TEST_REDIS"] = redis
+    environment["TEST_TASKS_URL"] = url
+    subprocess.run([python, "-m", "django", "migrate", "-v0"], env=environment, check=True, timeout=120)
+    ran = subprocess.run(
+        [
+            python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly",
+            "-p", "tests.django_backend.project", str(PROMISES), *arguments,
+        ],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["memory", "huey+sqlite", "rq+redis"])
+def test_the_promises_hold(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    keeps_its_promises(name, request, tmp_path)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["celery+redis", "dramatiq+redis", "django+db", "django+rq"])
+def test_jobs_succeed_and_fail_as_promised_on_every_other_engine(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    keeps_its_promises(name, request, tmp_path, "-k", "context or signals or execution")
