@@ -8,11 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.utils import timezone
+from msgspec import UNSET
 
 from taskbridge.django import announcing, framework
 from taskbridge.django.codec import DjangoCodec
 from taskbridge.django.task import said
-from taskbridge.errors import InvalidTask
+from taskbridge.errors import InvalidTask, UnserialisableResult
+from taskbridge.message import Done
 from taskbridge.options import TaskOptions
 from taskbridge.registry import registry
 from taskbridge.task import Task
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from taskbridge.message import Message, Outcome
     from taskbridge.registry import Registry
+    from taskbridge.store import Record
     from taskbridge.timing import Timing
     from taskbridge.worker import Attempt
 
@@ -44,7 +47,18 @@ class AdoptedTask(Task[..., Any, Any]):
         return inspect.iscoroutinefunction(self.declared.func)
 
     def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
-        announcing.ended(self.declared, self.codec, attempt, outcome)
+        record, value = announcing.known(attempt, outcome), None
+        if record.value is not UNSET:
+            value = value_of(record, self.declared)
+        elif isinstance(outcome, Done):
+            value = self._arrived(outcome.value)
+        announcing.ended(record, self.declared, value)
+
+    def _arrived(self, value: Any) -> Any:
+        try:
+            return self.codec.decode_result(self.codec.encode_result(value))
+        except UnserialisableResult:  # results are off: nobody has asked whether it can be kept
+            return value
 
     def send(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> tuple[Message, Timing]:
         """`enqueue`, for whoever needs the message, and to know what became of it."""
@@ -57,6 +71,11 @@ class AdoptedTask(Task[..., Any, Any]):
 def codec_of(declared: Any, /) -> DjangoCodec:
     """What reads and writes the calls and results of a Django task."""
     return _codec(declared.func, declared.module_path, declared.takes_context)
+
+
+def value_of(record: Record, declared: Any, /) -> Any:
+    """What the task returned, by its annotation; None if nothing is recorded."""
+    return None if record.value is UNSET else codec_of(declared).decode_result(record.value)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskbridge.django import framework
 from taskbridge.django.results import TaskResult, as_enqueued, of_record
-from taskbridge.errors import StoreUnavailable, UnserialisableResult
+from taskbridge.errors import StoreUnavailable
 from taskbridge.message import Dead, Done, Expired, Skipped, call_text
 from taskbridge.outbox.transaction import on
 from taskbridge.router import router
@@ -16,7 +16,6 @@ from taskbridge.store import DetailStatus, Record, TaskError
 from taskbridge.worker.identity import worker_id
 
 if TYPE_CHECKING:
-    from taskbridge.codec import Codec
     from taskbridge.message import Outcome
     from taskbridge.worker import Attempt
 
@@ -37,21 +36,22 @@ def enqueued(result: TaskResult, sender: type[Any], /) -> None:
 
 def begun(declared: Any, attempt: Attempt, /) -> TaskResult:
     """An attempt begins; what it is told of."""
-    result = _result(_record(attempt, DetailStatus.RUNNING), declared)
+    result = _result(known(attempt), declared)
     framework.task_started.send_robust(_sender(), task_result=result)
     return result
 
 
-def ended(declared: Any, codec: Codec, attempt: Attempt, outcome: Outcome, /) -> None:
+def ended(record: Record, declared: Any, value: Any, /) -> None:
     """No further attempt follows."""
-    value = None
-    record = _record(attempt, _ENDED[type(outcome)], outcome)
-    if isinstance(outcome, Done) and record.detail_status is DetailStatus.SUCCESSFUL:
-        value = _arrived(codec, outcome.value)
     framework.task_finished.send_robust(_sender(), task_result=_result(record, declared, value=value))
 
 
-_ENDED = {Done: DetailStatus.SUCCESSFUL, Dead: DetailStatus.FAILED, Expired: DetailStatus.EXPIRED, Skipped: DetailStatus.SKIPPED}
+_ENDED = {
+    Done: DetailStatus.SUCCESSFUL,
+    Dead: DetailStatus.FAILED,
+    Expired: DetailStatus.EXPIRED,
+    Skipped: DetailStatus.SKIPPED,
+}
 
 
 def _result(record: Record, declared: Any, *, value: Any = None) -> TaskResult:
@@ -64,16 +64,10 @@ def _sender() -> type[Any]:
     return Backend
 
 
-def _arrived(codec: Codec, value: Any) -> Any:
-    try:
-        return codec.decode_result(codec.encode_result(value))
-    except UnserialisableResult:  # results are off: nobody has asked whether it can be kept
-        return value
-
-
-def _record(attempt: Attempt, status: DetailStatus, outcome: Outcome | None = None) -> Record:
+def known(attempt: Attempt, outcome: Outcome | None = None, /) -> Record:
     """The record of a job: as kept, where there was more than this execution, of which a worker knows all."""
-    if attempt.number > 1 or attempt.crashes or attempt.headers.redrives:
+    status = DetailStatus.RUNNING if outcome is None else _ENDED[type(outcome)]
+    if attempt.number > 1 or attempt.crashes or attempt.headers.redrives or isinstance(outcome, Skipped):
         kept = _kept(attempt)
         if kept is not None:
             return kept

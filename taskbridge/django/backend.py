@@ -19,7 +19,7 @@ from django.core.signals import setting_changed
 
 from taskbridge import errors
 from taskbridge.django import announcing, framework
-from taskbridge.django.adoption import adopted, codec_of, options_of
+from taskbridge.django.adoption import adopted, options_of, value_of
 from taskbridge.django.discovery import find_task
 from taskbridge.django.results import as_enqueued, of_record
 from taskbridge.django.task import Task
@@ -118,9 +118,7 @@ class Backend(framework.BaseTaskBackend):
         declared = find_task(record.task) if record is not None and record.backend == self.alias else None
         if record is None or declared is None:
             raise framework.TaskResultDoesNotExist(result_id)
-        is_there = record.detail_status is DetailStatus.SUCCESSFUL
-        value = codec_of(declared).decode_result(record.value) if is_there else None
-        return of_record(record, as_enqueued(record, declared), value=value)
+        return of_record(record, as_enqueued(record, declared), value=value_of(record, declared))
 
     def _record(self) -> Capabilities | None:
         if not apps.ready:

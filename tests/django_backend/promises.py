@@ -529,3 +529,32 @@ def test_the_end_of_a_job_is_told_once_after_its_last_attempt(finish: Finish) ->
     assert [each["signal"] for each in told] == ["enqueued", "started", "started", "started", "finished"]
     assert [each["attempts"] for each in told] == [0, 1, 2, 3, 3]
     assert told[-1]["errors"] == ["builtins.ValueError"] * 3
+
+
+# What TaskBridge adds
+
+
+def test_what_has_been_done_once_is_successful_again_with_the_first_value(finish: Finish) -> None:
+    first = finish(tasks.bill.enqueue("A-17"))
+    second = finish(tasks.bill.enqueue(order="A-17"))
+    assert (first.status, second.status) == (SUCCESSFUL, SUCCESSFUL)
+    assert second.return_value == first.return_value
+    assert (first.attempts, second.attempts) == (1, 0)
+    assert [each["signal"] for each in received(second.id, 2)] == ["enqueued", "finished"]
+
+
+@pytest.mark.skipif((6, 0) <= django.VERSION < (6, 1), reason="Django 6.0 has no task class of a backend's")
+def test_a_job_that_waits_for_a_commit_says_so_and_is_told_of_then(finish: Finish) -> None:
+    on_commit = tasks.double.using(timing="on_commit")
+    with transaction.atomic():
+        result = on_commit.enqueue(3)
+        assert (result.timing, result.status) == ("on_commit", READY)
+        assert signals.read(result.id) == []
+    assert received(result.id, 1)[0]["signal"] == "enqueued"
+    assert finish(result).return_value == 6
+    with transaction.atomic():
+        lost = on_commit.enqueue(3)
+        transaction.set_rollback(True)
+    assert signals.read(lost.id) == []
+    with pytest.raises(framework.TaskResultDoesNotExist):
+        tasks.double.get_result(lost.id)

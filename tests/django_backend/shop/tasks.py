@@ -113,6 +113,13 @@ def stubborn(context: Any, failures: int) -> list[int]:
 
 
 @task
+@options(delivery="effectively_once", key="{order}")
+def bill(order: str) -> str:
+    """Done once for each order, whoever asks for it."""
+    return f"bill of {order}, {time.time()}"
+
+
+@task
 @options(retry=Retry(2, delay=timedelta(minutes=10), on=(ValueError,)))
 def patient() -> None:
     """Fails, and waits long before it is run again."""
