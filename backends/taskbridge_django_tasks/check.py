@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from taskbridge.check.finding import error, unreachable, warning
+from taskbridge.check.finding import error, note, unreachable, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +40,13 @@ def database_findings(using: str, rows: Any, /) -> Iterator[Finding]:
             remedy="Name a file.",
         )
     if connection.vendor == "postgresql":
+        if not connection.settings_dict["OPTIONS"].get("connect_timeout"):
+            yield note(
+                about,
+                "it has no connect_timeout",
+                consequence="Where the server's machine is gone, enqueuing waits as long as the system does: minutes.",
+                remedy=f"Set DATABASES[{using!r}]['OPTIONS']['connect_timeout'], in seconds.",
+            )
         yield from _durability(about, connection)
 
 

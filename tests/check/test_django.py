@@ -64,7 +64,9 @@ def test_a_postgresql_that_may_lose_what_it_has_committed_is_found(
     postgres_server: services.Server, tmp_path: Path
 ) -> None:
     url, environment = SERVED["django+db+postgres"].on(lambda _: postgres_server.fresh_url(), tmp_path)
-    assert bad(found(tmp_path, url, environment)) == []
+    findings = found(tmp_path, url, environment)
+    assert bad(findings) == []
+    assert "it has no connect_timeout" in [finding["what"] for finding in findings]
     with carelessly(environment["TEST_DATABASE"]):
         assert sorted(bad(found(tmp_path, url, environment))) == [f"{name} is off" for name in CARELESS]
 
