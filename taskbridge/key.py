@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 import re
 import string
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from taskbridge.codec.signature import parameters_of
 from taskbridge.errors import InvalidArguments, InvalidTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskbridge.task import Task
 
@@ -23,8 +25,7 @@ _BEFORE_LOOKUP: Final = re.compile(r"[^.\[]*")
 _TAKEN: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-@dataclass(frozen=True, slots=True)
-class _Argument:
+class _Argument(msgspec.Struct, frozen=True):
     """Where one argument is found in a call that fits the signature."""
 
     name: str
@@ -39,8 +40,7 @@ class _Argument:
         return kwargs.get(self.name, self.default) if self.is_named else self.default
 
 
-@dataclass(frozen=True, slots=True)
-class KeyMaker:
+class KeyMaker(msgspec.Struct, frozen=True):
     """Makes the key of a call."""
 
     task: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -118,16 +117,14 @@ class Done(msgspec.Struct, frozen=True):
     """As the task returned it. An adapter gives it to the engine only for a job that was enqueued natively."""
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
+class Again(msgspec.Struct, frozen=True):
     """Another attempt is due after a delay; the adapter puts the job back under the same id."""
 
     delay: timedelta
     error: BaseException | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dead:
+class Dead(msgspec.Struct, frozen=True):
     """No further attempt: the job must fail natively, so that it lands where that engine's users look."""
 
     error: Exception
@@ -137,15 +134,13 @@ class Dead:
     """What ended the last attempt, where that is no `Exception`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(msgspec.Struct, frozen=True):
     """The job was not started, because it was no longer wanted. The adapter acknowledges it."""
 
     expires: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True):
     """The job was not started, because what its key stands for has been done. The adapter acknowledges it."""
 
     done_by: str

@@ -50,7 +50,17 @@ class Task(Generic[P, R, C]):
     Calling it runs the function here and now. `enqueue` hands a job to the backend that the settings name.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_binding", "_connection", "codec", "function", "module_path", "options")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_binding",
+        "_connection",
+        "codec",
+        "function",
+        "is_coroutine",
+        "module_path",
+        "options",
+    )
 
     keeps_arguments: ClassVar[bool] = False
     """Whether the record of a job shows what it was called with."""
@@ -61,6 +71,7 @@ class Task(Generic[P, R, C]):
     options: TaskOptions
     module_path: str
     """`module.function`: where the task can be imported from."""
+    is_coroutine: bool
 
     def __init__(
         self,
@@ -73,6 +84,7 @@ class Task(Generic[P, R, C]):
         binding: Binding[R] | None = None,
     ) -> None:
         self.function = function
+        self.is_coroutine = inspect.iscoroutinefunction(function)
         self.options = options
         self.codec = codec
         self.module_path = module_path
@@ -89,10 +101,6 @@ class Task(Generic[P, R, C]):
     def func(self) -> Callable[..., C]:
         """The function itself, under Django's name for it."""
         return self.function
-
-    @property
-    def is_coroutine(self) -> bool:
-        return inspect.iscoroutinefunction(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
         return self.function(*args, **kwargs)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.errors import ConfigurationError
@@ -18,6 +17,7 @@ from taskbridge.settings.url import BackendURL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 PREFIX = "TASKBRIDGE_"
 ENVIRONMENT_KEYS = ("URL", "QUEUES", "IMPORTS", "OUTBOX", "SIGNING_KEYS", "UNSIGNED")
@@ -27,6 +27,8 @@ FOREIGN_PREFIXES = ("TASKBRIDGE_TEST_", "TASKBRIDGE_PROCESS_", "TASKBRIDGE_WORKE
 
 def load(configured: Settings | None, /, *, environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; each alias is taken whole from the first source that names it."""
+    from pathlib import Path  # a millisecond of an import that may never ask for settings
+
     environment = os.environ if environment is None else environment
     django = from_django(environment)
     of_django = Settings(backends=django.backends)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
@@ -34,6 +33,8 @@ def open_store(url: str, /) -> Store:
 
 
 def _sqlite(parts: SplitResult) -> Store:
+    from pathlib import Path
+
     from taskbridge.store.sql import SQLStore
     from taskbridge.store.sqlite import sqlite_database
 
