@@ -20,6 +20,7 @@ from taskbridge.hooks import around_attempt, on_final_failure, on_worker_start, 
 from taskbridge.result import DetailStatus, ResultStatus, TaskResult
 from taskbridge.retry import Retry
 from taskbridge.router import configure
+from taskbridge.schedules import periodic
 from taskbridge.task import Task, task
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "on_final_failure",
     "on_worker_start",
     "on_worker_stop",
+    "periodic",
     "task",
 ]

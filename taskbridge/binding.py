@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskbridge.backend import Backend
+    from taskbridge.message import Tick
     from taskbridge.outbox.transaction import Transaction
     from taskbridge.settings import BackendSettings
     from taskbridge.signing import KeyRing
@@ -46,8 +47,8 @@ class Binding(Generic[R]):
     """One task on one backend. It is also where a `TaskResult` of its jobs reads."""
 
     __slots__ = (
-        "_has_native_workers", "_is_strict", "_key", "_open_store", "_options", "_result_ttl", "_signing_keys",
-        "_size_limit", "_store", "_task", "_template", "_timing", "alias", "backend", "generation",
+        "_is_strict", "_key", "_open_store", "_options", "_result_ttl", "_signing_keys", "_size_limit", "_store",
+        "_task", "_template", "_timing", "alias", "backend", "generation", "has_native_workers",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +77,7 @@ class Binding(Generic[R]):
         self._key = key_maker(task)
         self._size_limit = url.size_limit if url is not None else DEFAULT_SIZE_LIMIT
         self._result_ttl = settings.result_ttl
-        self._has_native_workers = url is not None and url.has_native_workers
+        self.has_native_workers = url is not None and url.has_native_workers
         self._timing: Timing = options.timing or settings.timing
         check_timing(self._timing, options, label=str(url or alias))
         self._open_store = open_store
@@ -118,10 +119,17 @@ class Binding(Generic[R]):
         timing = self._hand_over(messages, connection) if messages else self._timing
         return [TaskResult(job_id, self, timing) for job_id in ids]
 
-    def _message(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: datetime) -> Message:
+    def send_tick(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], tick: Tick, /) -> TaskResult[R]:
+        """Hand the job of a periodic task to the backend, under the id that the tick has."""
+        self._send((self._message(job_id, args, kwargs, datetime.now(UTC), tick),))
+        return TaskResult(job_id, self, "now")
+
+    def _message(
+        self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], now: datetime, tick: Tick | None = None
+    ) -> Message:
         options = self._options
         plain_args, plain_kwargs = self._task.codec.encode(args, kwargs)
-        if self._has_native_workers:
+        if self.has_native_workers:
             types = self.backend.native_types if isinstance(self.backend, CarriesTypes) else frozenset()
             for position, value in enumerate(args):
                 plain_args[position] = unchanged(value, plain_args[position], types, position, self._task.name)
@@ -148,6 +156,7 @@ class Binding(Generic[R]):
             key="" if self._key is None else self._key(args, kwargs),
             key_ttl=key_ttl,
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
+            tick=tick,
         )
         message = Message(
             job_id, task, plain_args, plain_kwargs, options.queue_name, options.priority, run_after, headers, native

@@ -18,6 +18,18 @@ NO_TIMEOUT = 0.0
 """In the headers: this call has no limit, whatever the task declares."""
 
 
+class Tick(msgspec.Struct, omit_defaults=True, gc=False):
+    """Which tick of a periodic task a job is."""
+
+    schedule: str
+    nominal: datetime
+    """When it was to be, aware."""
+    claim: int = 0
+    """Who enqueued it: of two that were enqueued for one tick, one runs. 0: by command, beside all ticks."""
+    is_alone: bool = False
+    """Not to be run while another tick of the schedule is."""
+
+
 class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     """What only TaskBridge reads. It travels as one JSON string in a slot that a stock worker ignores."""
 
@@ -41,6 +53,8 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     redriven_at: datetime | None = None
     """When it was, last; aware."""
     metadata: dict[str, Any] = {}
+    tick: Tick | None = None
+    """Set for a job of a periodic task."""
     signature: str = ""
     """The key's name and the HMAC, where there are signing keys."""
 

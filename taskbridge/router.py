@@ -165,6 +165,7 @@ def configure(
     queues: Sequence[str] = (),
     imports: Sequence[str] = (),
     outbox: Sequence[str] = (),
+    periodic: Mapping[str, Mapping[str, Any]] | None = None,
     signing_keys: Sequence[str] = (),
     unsigned: Literal["accept", "refuse"] = "refuse",
 ) -> None:
@@ -178,6 +179,7 @@ def configure(
         imports: modules that declare tasks.
         outbox: URLs of the databases of the application whose outboxes are relayed: sqlite:///./app.db,
             postgresql://..., or django://ALIAS. Under Django its own is known.
+        periodic: schedules by name, each a table as in `[tool.taskbridge.periodic]`.
         signing_keys: `name:secret` of each key; the first signs what is enqueued, and a worker runs what any of them
             signed. Better in the environment, as TASKBRIDGE_SIGNING_KEYS.
         unsigned: what a worker with keys does with messages that carry no signature at all.
@@ -193,6 +195,7 @@ def configure(
         "queues": tuple(queues),
         "imports": tuple(imports),
         "outbox": tuple(outbox),
+        "periodic": dict(periodic or {}),
     }
     if signing_keys:
         data |= {"signing_keys": tuple(signing_keys), "unsigned": unsigned}

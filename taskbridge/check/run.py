@@ -9,7 +9,7 @@ from msgspec import Struct
 from taskbridge.backend import CanCheck, WorkerOptions
 from taskbridge.check.finding import Finding, error
 from taskbridge.check.store import store_findings
-from taskbridge.check.tasks import task_findings
+from taskbridge.check.tasks import schedule_findings, task_findings
 from taskbridge.errors import TaskBridgeError
 
 if TYPE_CHECKING:
@@ -70,4 +70,5 @@ def _findings(
     if isinstance(backend, CanCheck):
         yield from backend.check(options)
     yield from task_findings(tasks, router, grace=options.grace)
+    yield from schedule_findings(alias)
     yield from store_findings(alias, router)

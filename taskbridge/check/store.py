@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from taskbridge.check.finding import Finding, error, note
+from taskbridge.check.finding import Finding, error, note, warning
 from taskbridge.errors import StoreUnavailable, TaskBridgeError
 from taskbridge.store.letter import Selection
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from taskbridge.router import Router
 
+OVERDUE = timedelta(minutes=2)
+"""A scheduler that has just died, or a broker that is away for a moment, is no finding."""
 COUNTED = 1000
 """Dead letters are counted up to here."""
 
@@ -31,6 +34,7 @@ def store_findings(alias: str, router: Router, /) -> Iterator[Finding]:
             )
             return
         store.read("taskbridge-check")
+        left = store.until_due(alias)
         dead = sum(1 for _ in islice(store.letters(Selection(backend=alias)), COUNTED))
     except (StoreUnavailable, TaskBridgeError) as problem:
         yield error(
@@ -40,6 +44,13 @@ def store_findings(alias: str, router: Router, /) -> Iterator[Finding]:
             remedy="Start it, or correct ?store=.",
         )
         return
+    if left is not None and left < -OVERDUE:
+        yield warning(
+            "long delays",
+            f"a job whose time came {-left.total_seconds():.0f} s ago still waits in the store",
+            consequence="It does not run: no scheduler hands it over, or its broker does not take it.",
+            remedy="Run `taskbridge worker` without --no-scheduler, or `taskbridge scheduler`, and read its log.",
+        )
     if dead:
         yield note(
             "dead letters",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskbridge.check.finding import Finding, error, note, warning
 from taskbridge.errors import TaskBridgeError
+from taskbridge.schedules import known_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +49,30 @@ def task_findings(tasks: Sequence[Task[..., Any, Any]], router: Router, /, *, gr
             consequence="A run that hangs holds its worker for ever, and no stop can wait for it.",
             remedy="Declare timeout=timedelta(...).",
         )
+
+
+def schedule_findings(alias: str) -> Iterator[Finding]:
+    """Let every schedule of this backend meet it."""
+    try:
+        schedules = [schedule for schedule in known_schedules() if schedule.task.options.backend == alias]
+    except TaskBridgeError as problem:
+        yield error(
+            "periodic tasks",
+            str(problem),
+            consequence="No worker and no scheduler starts.",
+            remedy="The message says what to change.",
+        )
+        return
+    for schedule in schedules:
+        try:
+            schedule.bind()
+        except TaskBridgeError as refusal:
+            yield error(
+                f"schedule {schedule.name}",
+                f"its backend refuses it: {refusal}",
+                consequence="No worker of this backend starts with its scheduler.",
+                remedy="The refusal says what to do instead.",
+            )
 
 
 def _names(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from taskbridge.codec.carrier import Carrier, carrier_for
 from taskbridge.codec.limits import Lossy, check_str
 from taskbridge.codec.plan import Plan
-from taskbridge.codec.signature import UNANNOTATED, parameters_of, resolve, return_annotation
+from taskbridge.codec.signature import UNANNOTATED, header, parameters_of, resolve, return_annotation
 from taskbridge.errors import InvalidArguments, InvalidTask, UndecodableMessage, UnserialisableResult
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Codec:
         self._bound()
         if result:
             self._bound_result()
+
+    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any], /) -> None:
+        """Raise `TypeError` for a call that does not fit the signature. Annotations are not resolved for it."""
+        parameters = parameters_of(self._function, name=self.name, takes_context=self._takes_context)
+        header(parameters, name=self.name)(*args, **kwargs)
 
     def encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], /) -> tuple[list[Any], dict[str, Any]]:
         """A call as plain JSON values, split between positional and keyword as the caller did; defaults are not added.

@@ -10,6 +10,7 @@ from taskbridge.outbox.databases import shown, urls
 from taskbridge.router import router
 from taskbridge.scheduler.release import releases
 from taskbridge.scheduler.scheduler import Scheduler
+from taskbridge.scheduler.ticks import ticks
 from taskbridge.scheduler.unshared import Unshared
 
 if TYPE_CHECKING:
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
     from taskbridge.scheduler.duty import Duty
     from taskbridge.store import Store
 
-FACTORIES: Final[tuple[Callable[[str, Store], Iterable[Duty]], ...]] = (releases,)
+FACTORIES: Final[tuple[Callable[[str, Store | None], Iterable[Duty]], ...]] = (releases, ticks)
 """Each gives the duties of one kind, for the backend of this alias and its store."""
 
 
-def duties_of(alias: str, store: Store, /) -> list[Duty]:
+def duties_of(alias: str, store: Store | None, /) -> list[Duty]:
     """What is to be done for the backend of this alias, with the store it has."""
     return [duty for factory in FACTORIES for duty in factory(alias, store)]
 
@@ -34,7 +35,7 @@ def scheduling(aliases: Sequence[str], tell: Callable[[str], None], /) -> Iterat
         names = []
         for alias in aliases:
             store = router.store(alias)
-            duties = [] if store is None else duties_of(alias, store)
+            duties = duties_of(alias, store)
             if store is not None and duties:
                 running.enter_context(Scheduler(store, duties, tell=tell))
             names += [duty.name for duty in duties]

@@ -83,7 +83,7 @@ class Release:
                 logger.error("The job %s is due, and %s does not take it: %s", message.id, self._alias, error)  # noqa: TRY400 - as for any enqueue, the words say what is wrong
 
 
-def releases(alias: str, store: WaitingStore, /) -> Iterator[Duty]:
+def releases(alias: str, store: WaitingStore | None, /) -> Iterator[Duty]:
     """The duty, where delays have to wait at all."""
-    if router.backend(alias).capabilities.run_after.beyond is not None:
+    if store is not None and router.backend(alias).capabilities.run_after.beyond is not None:
         yield Release(alias, store)

@@ -66,6 +66,8 @@ class Settings:
     """Modules that declare tasks; a worker imports them."""
     outbox: tuple[str, ...] = field(default=(), repr=False)
     """URLs of the application's databases whose outboxes are relayed; passwords included."""
+    periodic: Mapping[str, Any] = field(default_factory=dict)
+    """Schedules by name, as they were written: they name tasks, which are not imported yet."""
     signing_keys: KeyRing | None = None
     """None: messages are neither signed nor checked."""
 
@@ -85,7 +87,12 @@ def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
     Raises:
         ConfigurationError: an unknown key, with a suggestion, or a value of the wrong kind.
     """
-    _refuse_unknown(data, ("url", "backends", "queues", "imports", "outbox", "signing_keys", "unsigned"), origin)
+    _refuse_unknown(
+        data, ("url", "backends", "queues", "imports", "outbox", "periodic", "signing_keys", "unsigned"), origin
+    )
+    periodic = data.get("periodic", {})
+    if not isinstance(periodic, Mapping):
+        raise ConfigurationError(f"{origin}: periodic must be a table of schedules by name, not {periodic!r:.200}.")
     tables = data.get("backends", {})
     if not isinstance(tables, Mapping):
         raise ConfigurationError(f"{origin}: backends must be a table of alias to URL, not {tables!r}.")
@@ -99,6 +106,7 @@ def build(data: Mapping[str, Any], /, *, origin: str) -> Settings:
         queues=words(data.get("queues", ()), "queues", origin),
         imports=words(data.get("imports", ()), "imports", origin),
         outbox=words(data.get("outbox", ()), "outbox", origin),
+        periodic=dict(periodic),
         signing_keys=_signing_keys(data, origin),
     )
 

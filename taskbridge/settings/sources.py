@@ -46,6 +46,7 @@ def load(configured: Settings | None, /, *, environment: Mapping[str, str] | Non
         queues=queues,
         imports=tuple(imports),
         outbox=next((source.outbox for source in sources if source.outbox), ()),
+        periodic={name: table for source in reversed(sources) for name, table in source.periodic.items()},
         signing_keys=next((source.signing_keys for source in sources if source.signing_keys), None),
     )
 

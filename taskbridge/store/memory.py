@@ -11,6 +11,7 @@ import msgspec
 from taskbridge.store import columns, letter_columns
 from taskbridge.store.lease import Lease
 from taskbridge.store.memory_keys import MemoryKeyStore
+from taskbridge.store.memory_schedules import MemoryScheduleStore
 from taskbridge.store.memory_waiting import MemoryWaitingStore
 from taskbridge.store.record import DetailStatus
 from taskbridge.store.transition import Failed, Retrying, Started
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from taskbridge.store.transition import Transition
 
 
-class MemoryStore(MemoryWaitingStore, MemoryKeyStore):
+class MemoryStore(MemoryWaitingStore, MemoryKeyStore, MemoryScheduleStore):
     """A `Store` that dies with the process."""
 
     def __init__(self) -> None:
         MemoryWaitingStore.__init__(self)
         MemoryKeyStore.__init__(self, counted=self._counted_so_far)
+        MemoryScheduleStore.__init__(self)
         self._rows: dict[str, Columns] = {}
         self._leases: dict[str, Lease] = {}
         self._counters: dict[str, tuple[int, datetime]] = {}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from taskbridge.store.lease import Lease
     from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Record
+    from taskbridge.store.standing import Standing
     from taskbridge.store.transition import Transition
     from taskbridge.store.waiting import Claimed
 
@@ -137,5 +138,36 @@ class KeyStore(Protocol):
         """Let what was done be done again; False if nothing was done under this key."""
 
 
-class Store(ResultStore, LeaseStore, DeadLetterStore, WaitingStore, KeyStore, Protocol):
+class ScheduleStore(Protocol):
+    """How far the schedules of periodic tasks have come, by the clock of the store's server."""
+
+    def enter(self, name: str, timetable: str, /) -> Standing:
+        """How a schedule stands. A new one, and one whose timetable has changed, has nothing to make up for."""
+
+    def standings(self, names: Sequence[str], /) -> dict[str, Standing]:
+        """How these schedules stand, in one round trip; what was never entered is missing."""
+
+    def claim_tick(self, name: str, nominal: datetime, /, *, span: timedelta) -> int | None:
+        """A token: the right to enqueue this tick, until the span has passed.
+
+        None: it is done already, or another's, or still to come, or the schedule is paused.
+        """
+
+    def tick_done(self, name: str, nominal: datetime, token: int, /, *, job_id: str) -> bool:
+        """This tick is enqueued, and what came before it is done with; False if the claim is another's by now."""
+
+    def release_tick(self, name: str, token: int, /) -> None:
+        """This tick was not enqueued: anyone may claim it at once."""
+
+    def pass_over(self, name: str, until: datetime, /) -> None:
+        """What came until then is done with and not enqueued."""
+
+    def pause(self, name: str, /) -> bool:
+        """Let no tick be claimed; False if there is no such schedule."""
+
+    def resume(self, name: str, /) -> bool:
+        """Go on, from now; False if there is no such schedule."""
+
+
+class Store(ResultStore, LeaseStore, DeadLetterStore, WaitingStore, KeyStore, ScheduleStore, Protocol):
     """All of TaskBridge's own durable state."""

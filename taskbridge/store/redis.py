@@ -6,8 +6,11 @@ from taskbridge.store.redis_idempotency import RedisKeyStore
 from taskbridge.store.redis_leases import RedisLeaseStore
 from taskbridge.store.redis_letters import RedisDeadLetterStore
 from taskbridge.store.redis_results import RedisResultStore
+from taskbridge.store.redis_schedules import RedisScheduleStore
 from taskbridge.store.redis_waiting import RedisWaitingStore
 
 
-class RedisStore(RedisResultStore, RedisLeaseStore, RedisDeadLetterStore, RedisWaitingStore, RedisKeyStore):
+class RedisStore(
+    RedisResultStore, RedisLeaseStore, RedisDeadLetterStore, RedisWaitingStore, RedisKeyStore, RedisScheduleStore
+):
     """A `Store` in keys that begin with a prefix. Redis itself forgets what has expired."""

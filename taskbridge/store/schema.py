@@ -105,10 +105,24 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX taskbridge_keys_until ON taskbridge_keys (until)",
     ),
+    (
+        """
+        CREATE TABLE taskbridge_schedules (
+            name TEXT PRIMARY KEY,
+            timetable TEXT NOT NULL,
+            done_until BIGINT NOT NULL,
+            is_paused INTEGER NOT NULL DEFAULT 0,
+            token BIGINT NOT NULL DEFAULT 0,
+            claimed_until BIGINT NOT NULL DEFAULT 0,
+            last_tick BIGINT,
+            last_job TEXT
+        )
+        """,
+    ),
 )
 """Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by. Step 3: who
-ran a job, and for jobs of Django's API with what. Step 4: jobs that wait for their time. Step 5: idempotency
-keys.
+ran a job, and for jobs of Django's API with what. Step 4: jobs that wait for their time. Step 5: idempotency keys. Step
+6: how far the schedules of periodic tasks have come.
 
 All times are microseconds since 1970, UTC. A payload is in base64.
 """

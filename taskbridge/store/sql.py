@@ -6,8 +6,9 @@ from taskbridge.store.sql_keys import SQLKeyStore
 from taskbridge.store.sql_leases import SQLLeaseStore
 from taskbridge.store.sql_letters import SQLDeadLetterStore
 from taskbridge.store.sql_results import SQLResultStore
+from taskbridge.store.sql_schedules import SQLScheduleStore
 from taskbridge.store.sql_waiting import SQLWaitingStore
 
 
-class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore, SQLWaitingStore, SQLKeyStore):
+class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore, SQLWaitingStore, SQLKeyStore, SQLScheduleStore):
     """A `Store` in tables whose names begin with `taskbridge_`."""

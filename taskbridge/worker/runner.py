@@ -22,6 +22,8 @@ from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
 from taskbridge.worker.final_failure import FinalFailure
 from taskbridge.worker.logs import Logs
+from taskbridge.worker.overlap import Overlap
+from taskbridge.worker.repeated_ticks import RepeatedTicks
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
 from taskbridge.worker.signatures import Signatures
@@ -43,8 +45,10 @@ ORDER: tuple[type[Middleware], ...] = (
     DeadLetters,
     Signatures,
     EffectivelyOnce,
+    RepeatedTicks,
     Results,
     Expiry,
+    Overlap,
     FinalFailure,
     CrashBudget,
     AtMostOnce,
@@ -56,7 +60,21 @@ ORDER: tuple[type[Middleware], ...] = (
 )
 """Outermost first."""
 
-ALWAYS = frozenset({Logs, Connections, Endings, Signatures, FinalFailure, CrashBudget, Failure, AroundHooks, Call})
+ALWAYS = frozenset(
+    {
+        Logs,
+        Connections,
+        Endings,
+        Signatures,
+        RepeatedTicks,
+        Overlap,
+        FinalFailure,
+        CrashBudget,
+        Failure,
+        AroundHooks,
+        Call,
+    }
+)
 """What no engine does for us. The others are wired in by the backend's record."""
 
 _NO_HEADERS = Headers()

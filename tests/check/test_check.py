@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from taskbridge import services
+from taskbridge.message import Message
 from taskbridge.process import free_port
 from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge.store import open_store
 from tests.check.command import TASKS, bad, check
 
 if TYPE_CHECKING:
@@ -132,3 +134,24 @@ def test_people_read_severity_consequence_and_remedy(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "warning grace of a stop" in done.stdout
     assert "-> Raise" in done.stdout
+
+
+def test_a_job_whose_time_has_come_and_that_nobody_hands_over_is_found(
+    durable: services.Server, tmp_path: Path
+) -> None:
+    url = durable.fresh_url()
+    store = open_store(url)
+    due = datetime.now(UTC) - timedelta(minutes=5)
+    store.hold("default", [Message("late", "tasks.report", [], {}, run_after=due)])
+    store.close()
+    (what,) = bad(check(tmp_path, f"celery+{url}")[1])
+    assert "still waits in the store" in what
+
+
+def test_a_schedule_that_its_backend_refuses_is_found(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.taskbridge.periodic.nightly]\ntask = "tasks.no_such"\ncron = "0 3 * * *"\n'
+    )
+    code, findings = check(tmp_path, "huey+sqlite:///./queue.db")
+    assert code == 1
+    assert any("there is no task 'tasks.no_such'" in what for what in bad(findings))

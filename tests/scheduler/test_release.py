@@ -92,7 +92,7 @@ def test_a_releaser_that_is_killed_at_any_step_loses_nothing(url: str, tmp_path:
     ids = [f"{step}-{number}" for number in range(3)]
     messages = [Message(job_id, shop.note.name, ["", ""], {}, run_after=past) for job_id in ids]
     store().hold("default", messages)
-    argv = (sys.executable, "-m", "tests.scheduler.shop", url, step)
+    argv = (sys.executable, "-m", "tests.scheduler.dying", "release", url, step)
     with Process(Command(argv=argv, directory=ROOT), log=tmp_path / "log") as releaser:
         releaser.wait_for_line(f"^{step}$", within=PATIENCE)
         os.kill(releaser.pid, signal.SIGKILL)

@@ -1,78 +1,23 @@
-"""Leased duties: one holder among many processes, and another when it dies, stops or fails."""
+"""A duty in one process: tried again when it fails, given back, and never a hindrance to a stop.
+
+What several processes make of one duty is in `test_ticks.py`.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import threading
-import time
-from contextlib import ExitStack
 from datetime import timedelta
-from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taskbridge.process import Command, Process
 from taskbridge.scheduler import Scheduler
 from taskbridge.scheduler import scheduler as scheduler_module
 from taskbridge.store import open_store
 from taskbridge.store.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pytest
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = timedelta(seconds=45)
-
-
-class Beats:
-    """The lines of the duty, of whichever process."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> list[tuple[int, float]]:
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [(int(pid), float(at)) for pid, at in (line.split() for line in lines)]
-
-    def wait(self, condition: Callable[[list[tuple[int, float]]], bool]) -> list[tuple[int, float]]:
-        deadline = time.monotonic() + PATIENCE.total_seconds()
-        while not condition(beats := self.read()):
-            assert time.monotonic() < deadline, beats[-3:]
-            time.sleep(0.02)
-        return beats
-
-
-def process(url: str, beats: Beats, number: int) -> Process:
-    argv = (sys.executable, "-m", "tests.scheduler.part", url, str(beats.path))
-    return Process(Command(argv=argv, directory=ROOT), log=beats.path.with_name(f"log-{number}"))
-
-
-def test_one_of_three_does_the_duty_and_who_dies_or_leaves_is_replaced(redis_url: str, tmp_path: Path) -> None:
-    beats = Beats(tmp_path / "beats")
-    with ExitStack() as stack:
-        processes = {}
-        for number in range(3):
-            each = stack.enter_context(process(redis_url, beats, number))
-            each.wait_for_line("^up$", within=PATIENCE)
-            processes[each.pid] = each
-        beats.wait(lambda seen: len(seen) > 40)
-
-        killed = beats.read()[-1][0]
-        os.kill(killed, signal.SIGKILL)
-        beats.wait(lambda seen: seen[-1][0] != killed)
-
-        # Who stops gives the duty back.
-        stopped = beats.read()[-1][0]
-        processes[stopped].send(signal.SIGTERM)
-        assert processes[stopped].wait(within=PATIENCE) == 0
-        beats.wait(lambda seen: seen[-1][0] not in (killed, stopped))
-    # Without leases two or three would beat in turns. On a busy machine a holder may have been too slow for its own.
-    pids = [pid for pid, _ in beats.read()]
-    assert sum(one != other for one, other in pairwise(pids)) < 8
 
 
 def test_who_was_away_for_too_long_steps_back_when_another_has_the_duty() -> None:
