@@ -1,5 +1,6 @@
 """One task API on Celery, Dramatiq, RQ, Huey and Django tasks."""
 
+from taskbridge.cancellation import Cancellation
 from taskbridge.context import Context
 from taskbridge.errors import (
     BackendNotInstalled,
@@ -26,6 +27,7 @@ from taskbridge.task import Task, task
 __all__ = [
     "BackendNotInstalled",
     "BrokerUnavailable",
+    "Cancellation",
     "ConfigurationError",
     "Context",
     "DeadlineExceeded",

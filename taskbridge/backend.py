@@ -129,6 +129,15 @@ class CanReopen(Protocol):
 
 
 @runtime_checkable
+class CanCancel(Protocol):
+    """A backend that can take a job off its broker which no worker has begun."""
+
+    def cancel(self, job_id: str, /) -> bool:
+        """Take it off, in one step; False if it is not waiting there. Raises as `enqueue` does."""
+        ...
+
+
+@runtime_checkable
 class TakesRaw(Protocol):
     """A backend to which bytes that were parked can be given back."""
 

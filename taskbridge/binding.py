@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from taskbridge.backend import CarriesTypes
-from taskbridge.errors import EnqueueError, InvalidArguments
+from taskbridge.backend import CanCancel, CarriesTypes
+from taskbridge.errors import EnqueueError, InvalidArguments, UnsupportedFeature
 from taskbridge.handover import hand_over
 from taskbridge.identity import new_ids
 from taskbridge.key import key_maker
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskbridge.backend import Backend
+    from taskbridge.cancellation import Cancellation
     from taskbridge.message import Tick
     from taskbridge.outbox.transaction import Transaction
     from taskbridge.settings import BackendSettings
@@ -153,6 +154,7 @@ class Binding(Generic[R]):
             retry=retry,
             result=options.result,
             at_most_once=options.delivery == "at_most_once",
+            cancellable=options.cancellable,
             key="" if self._key is None else self._key(args, kwargs),
             key_ttl=key_ttl,
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
@@ -231,6 +233,24 @@ class Binding(Generic[R]):
         """What is recorded of a job of this task."""
         store = self._store or self._open_store()
         return None if store is None else store.read(job_id)
+
+    def cancel(self, job_id: str, /) -> Cancellation:
+        """Cancel a job of this task.
+
+        Raises:
+            UnsupportedFeature: a worker would not hear of it.
+        """
+        from taskbridge.cancellation import Cancellation, cancel
+
+        support, options = self.backend.capabilities.cancel, self._options
+        is_heard = not support.is_refused and (options.result or options.cancellable)
+        if not is_heard and not isinstance(self.backend, CanCancel):
+            why = (
+                support.note if support.is_refused else "declare it with @task(cancellable=True), or with result=True."
+            )
+            raise UnsupportedFeature(f"A job of {self._task.name!r} on {self.alias!r} cannot be cancelled: {why}")
+        answer = cancel(job_id, self.alias, backend=self.backend, store=self._open_store(), ttl=self._result_ttl)
+        return Cancellation.ASKED if answer is Cancellation.UNKNOWN and options.cancellable else answer
 
     def decode(self, record: Record, /) -> R:
         """The recorded value, as the task's return annotation has it."""

@@ -76,6 +76,8 @@ class Capabilities:
     run_after: Support
     priority: Support
     result: Support
+    cancel: Support
+    """A job that waits, for its turn, its time or its next attempt, can be cancelled for good."""
     dead_letters: Support
     """A job that fails for good is kept with its reason, and may be enqueued again by command."""
     context: Support

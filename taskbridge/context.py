@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
 
@@ -16,6 +16,14 @@ class RetryRequested(BaseException):
     def __init__(self, after: timedelta | None) -> None:
         super().__init__("the task asked for another attempt")
         self.after = after
+
+
+class CancelRequested(BaseException):
+    """Ends an attempt whose job was cancelled. Not an `Exception`, so that the task does not catch it by accident."""
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,22 @@ class Context:
     fencing_token: int | None = None
     """The number of this execution's claim on the job's key: whoever has claimed it later has a larger one. None
     without a key."""
+
+    asks: Callable[[], bool] = field(default=_never, repr=False, compare=False)
+    """How `cancelled` is found out."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has cancelled the job, for a task that runs long and can stop at a good moment.
+
+        The store is asked at most once a second. Always False for a task without results that is not `cancellable`.
+        """
+        return self.asks()
+
+    def raise_if_cancelled(self) -> None:
+        """End the attempt here, for good, if somebody has cancelled the job."""
+        if self.asks():
+            raise CancelRequested
 
     def retry(self, *, after: timedelta | None = None) -> NoReturn:
         """End this attempt and ask for another, `after` this time (None: as the task's `retry` says).

@@ -140,5 +140,9 @@ class TaskExited(TaskBridgeError):
     """What an engine is told of an attempt that asked its process to exit, or cancelled itself."""
 
 
+class JobCancelled(TaskBridgeError):
+    """What an engine is told of a job that was cancelled, where it files such jobs under those that failed."""
+
+
 class JobExpired(TaskBridgeError):
     """What an engine is told of a job that was not started, where it files such jobs under those that failed."""

@@ -44,6 +44,7 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     """As `timeout`: one call's own policy."""
     result: bool = False
     at_most_once: bool = False
+    cancellable: bool = False
     key: str = ""
     """What is done effectively once; empty for any other delivery."""
     key_ttl: float | None = None
@@ -161,4 +162,8 @@ class Skipped(msgspec.Struct, frozen=True):
     """The id of the job that did it."""
 
 
-Outcome = Done | Again | Dead | Expired | Skipped
+class Cancelled(msgspec.Struct, frozen=True):
+    """The job was not started, or not gone on with, because somebody has cancelled it. The adapter acknowledges it."""
+
+
+Outcome = Done | Again | Dead | Expired | Skipped | Cancelled

@@ -45,6 +45,8 @@ class TaskOptions:
     takes_context: bool = False
     delivery: Delivery | None = None
     """None: the best that the backend holds."""
+    cancellable: bool = False
+    """May be cancelled although it has no result."""
     key: str | Callable[..., str] | None = None
     """What is done once: a template over the arguments, or a function of those that it names."""
     key_ttl: timedelta = DEFAULT_KEY_TTL
@@ -99,6 +101,7 @@ class TaskOptions:
         _check_moment("run_after", self.run_after)
         _want(type(self.result) is bool, "result", self.result, "True or False")
         _want(type(self.takes_context) is bool, "takes_context", self.takes_context, "True or False")
+        _want(type(self.cancellable) is bool, "cancellable", self.cancellable, "True or False")
         choices = get_args(Delivery)
         _want(self.delivery in (None, *choices), "delivery", self.delivery, f"one of {', '.join(choices)}")
         _want(isinstance(self.backend, str), "backend", self.backend, "an alias from the settings")

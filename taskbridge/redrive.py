@@ -52,6 +52,7 @@ def redrive(letter_id: str, store: Store, /, *, without_expiry: bool = False) ->
             )
         now = datetime.now(UTC)
         number = letter.redrives + 1
+        store.forget_cancellation(letter_id)
         if letter.message is not None:
             _enqueue(letter, _again(letter.message, number, now, without_expiry=without_expiry))
         else:

@@ -72,6 +72,7 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
         "run_after": options.run_after is not None,
         "priority": options.priority != 0,
         "result": options.result,
+        "cancel": options.cancellable,
         "context": options.takes_context or bool(options.metadata),
     }
     asked += [(name, getattr(record, name)) for name, is_written in written.items() if is_written]

@@ -14,6 +14,7 @@ from taskbridge.store.wait import pauses, timed_out, unrecorded
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from taskbridge.cancellation import Cancellation
     from taskbridge.store.record import Record
     from taskbridge.timing import Timing
 
@@ -36,6 +37,9 @@ class ResultSource(Protocol[T_co]):
 
     def read(self, job_id: str, /) -> Record | None:
         """What is recorded of a job of this task."""
+
+    def cancel(self, job_id: str, /) -> Cancellation:
+        """Cancel a job of this task."""
 
     def decode(self, record: Record, /) -> T_co:
         """The value that a successful job returned, in the type of the task's return annotation."""
@@ -142,6 +146,23 @@ class TaskResult(Generic[T]):
         self._record = await asyncio.to_thread(self._source.read, self.id)
         self._is_read = True
 
+    def cancel(self) -> Cancellation:
+        """Cancel the job: it does not start any more, or is asked to end; the answer says which. May be repeated.
+
+        Raises:
+            UnsupportedFeature: its task has no results and is not `cancellable`, and the backend takes no job back.
+            StoreUnavailable: the store did not answer.
+            EnqueueError: the broker did not answer.
+        """
+        self._is_read = False
+        return self._source.cancel(self.id)
+
+    async def acancel(self) -> Cancellation:
+        """`cancel` without blocking the event loop."""
+        import asyncio
+
+        return await asyncio.to_thread(self.cancel)
+
     def wait(self, timeout: timedelta | None = None) -> T:
         """What the task returned, as soon as it has; a timeout of None waits without end.
 
@@ -225,6 +246,8 @@ class TaskResult(Generic[T]):
             return self._source.decode(record)
         if record.detail_status is DetailStatus.EXPIRED:
             raise JobFailed(f"job {self.id} of {record.task} has expired: no attempt had started in time")
+        if record.detail_status is DetailStatus.CANCELLED:
+            raise JobFailed(f"job {self.id} of {record.task} was cancelled")
         if record.detail_status is DetailStatus.SKIPPED:
             if record.value is not UNSET:
                 return self._source.decode(record)

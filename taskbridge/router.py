@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskbridge.backend import Backend
+    from taskbridge.cancellation import Cancellation
     from taskbridge.settings import BackendSettings
     from taskbridge.store import Store
     from taskbridge.task import Task
@@ -102,6 +103,18 @@ class Router:
             return open_store(url.store)
         backend = self.backend(alias)
         return backend.open_store() if isinstance(backend, HasStore) else None
+
+    def cancel(self, job_id: str, alias: str = "default", /) -> Cancellation:
+        """Cancel one job of this alias; what came of it. It may be repeated.
+
+        Raises:
+            StoreUnavailable: the store did not answer.
+            EnqueueError: the broker did not answer.
+        """
+        from taskbridge.cancellation import cancel
+
+        ttl = self.backend_settings(alias).result_ttl
+        return cancel(job_id, alias, backend=self.backend(alias), store=self.store(alias), ttl=ttl)
 
     def bind(self, task: Task[Any, Any, Any], /) -> Binding[Any]:
         """Let a task meet its backend: every capability refusal happens here, before any I/O."""

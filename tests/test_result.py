@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_type
 
 import pytest
 
+from taskbridge.cancellation import Cancellation
 from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout, ResultUnavailable
 from taskbridge.result import DetailStatus, ResultSource, ResultStatus, TaskResult
 from taskbridge.store import (
@@ -24,6 +25,7 @@ from taskbridge.store import (
     Started,
     Succeeded,
     TaskError,
+    Withdrawn,
     open_store,
     wait,
 )
@@ -46,6 +48,10 @@ class Source:
         self.store = store
         self.off_reason = off_reason
         self.reads = 0
+
+    def cancel(self, job_id: str, /) -> Cancellation:
+        taken = self.store.record(JOB, Withdrawn(at=NOW))
+        return Cancellation.WILL_NOT_START if taken and job_id == JOB.id else Cancellation.UNKNOWN
 
     def read(self, job_id: str, /) -> Record | None:
         self.reads += 1
@@ -251,3 +257,14 @@ def test_handles_of_the_same_job_are_equal(source: Source) -> None:
     assert TaskResult("j1", source) == TaskResult("j1", source)
     assert len({TaskResult("j1", source), TaskResult("j1", source), TaskResult("j2", source)}) == 2
     assert TaskResult("j1", source) != "j1"
+
+
+def test_a_cancelled_job_says_so(source: Source, store: ResultStore) -> None:
+    store.queued([JOB])
+    result = TaskResult("j1", source)
+    assert result.detail_status is DetailStatus.QUEUED
+    assert result.cancel() is Cancellation.WILL_NOT_START
+    assert (result.detail_status, result.status) == (DetailStatus.CANCELLED, ResultStatus.FAILED)
+    with pytest.raises(JobFailed, match="was cancelled"):
+        result.wait(LONG)
+    assert asyncio.run(result.acancel()) is Cancellation.UNKNOWN

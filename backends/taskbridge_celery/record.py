@@ -6,7 +6,18 @@ from datetime import timedelta
 from typing import Final
 
 from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulated, native, refused
-from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    AtMostOnce,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+)
 
 CONSUMER_OPTION: Final = "consumer_timeout"
 CONSUMER_TIMEOUT: Final = timedelta(minutes=30)
@@ -61,6 +72,13 @@ def record(
                 "Neither RabbitMQ nor the Sentinels of an app of yours hold results. Name a store, for example ?store=redis://host/0."
             )
         ),
+        cancel=(
+            emulated(Cancellations, cost=CANCEL_COST)
+            if has_store
+            else refused(
+                "a revoke of Celery's is forgotten when its workers stop. Name a store, for example ?store=redis://host/0."
+            )
+        ),
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")
             if has_store
@@ -85,6 +103,7 @@ def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capa
         run_after=_run_after(is_redis, hold, has_store=None),
         priority=_priority(is_redis, max_priority),
         result=refused(f"{ours}, or read Celery's own results."),
+        cancel=refused(f"{ours}, or use Celery's own revoke."),
         dead_letters=refused(f"{ours}; Celery logs what failed and drops it."),
         context=refused(f"{ours}."),
     )

@@ -10,7 +10,7 @@ from celery import Task, signals
 from celery.exceptions import Ignore, Reject, Retry
 
 from taskbridge.errors import UndecodableMessage
-from taskbridge.message import HEADER, Again, Dead, Done, Expired, Skipped
+from taskbridge.message import HEADER, Again, Cancelled, Dead, Done, Expired, Skipped
 from taskbridge_celery import crashes
 from taskbridge_celery.again import is_early, publish_again
 from taskbridge_celery.wire import from_native
@@ -94,7 +94,7 @@ def settle(task: Native, message: Message, outcome: Outcome, /, *, crashed: int)
             if not task.parking.bury(task, reason=reason, error=error):
                 raise Reject(str(error), requeue=True)
             raise error
-        case Expired() | Skipped():
+        case Expired() | Skipped() | Cancelled():
             raise Ignore
     assert_never(outcome)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import (
     IntegrityError,
     connections,
@@ -22,7 +23,7 @@ from django.db import (
     transaction,
 )
 
-from taskbridge.errors import ConfigurationError, EnqueueError, UnsupportedFeature
+from taskbridge.errors import ConfigurationError, EnqueueError, JobCancelled, UnsupportedFeature
 from taskbridge.process import Command
 from taskbridge.settings import check_options
 from taskbridge.worker import worker_environment
@@ -138,6 +139,19 @@ class DatabaseBackend(DjangoBackend):
         with self._enqueuing(using), transaction.atomic(using=using):
             self._rows.objects.using(using).filter(pk=message.id).failed().delete()
             self._row(message).save(force_insert=True, using=using)
+
+    def cancel(self, job_id: str, /) -> bool:
+        """Mark a row as failed that no worker has claimed."""
+        from django_tasks_db.compat import TaskResultStatus
+
+        from taskbridge_django_tasks.settlement import failure
+
+        try:
+            waiting = self._rows.objects.using(self._using).filter(pk=job_id, status=TaskResultStatus.READY)
+        except ValidationError:
+            return False  # no id of a row
+        with self._enqueuing(self._using):
+            return bool(waiting.update(**failure(JobCancelled("not started: the job was cancelled"))))
 
     def put_back(self, queue_name: str, payload: bytes, /) -> None:
         """Let the failed row that these bytes were kept of be claimed again."""

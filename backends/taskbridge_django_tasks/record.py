@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from taskbridge.capability import Capabilities, emulated, native, refused
-from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    AtMostOnce,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+)
 
 
 def record(*, has_own_workers: bool) -> Capabilities:
@@ -43,6 +54,11 @@ def record(*, has_own_workers: bool) -> Capabilities:
             emulated(Results, cost="three writes a job to a table of ours in the same database")
             if has_own_workers
             else refused("workers=native: the value is in the job's row. Read it by django.tasks' own get_result.")
+        ),
+        cancel=(
+            emulated(Cancellations, cost=CANCEL_COST)
+            if has_own_workers
+            else native("the row is marked as failed, in one step, if no worker has claimed it")
         ),
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")

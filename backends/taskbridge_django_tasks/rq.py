@@ -104,6 +104,10 @@ class QueueBackend(DjangoBackend):
         """As RQ does."""
         self.queue(queue_name).put_back(queue_name, payload)
 
+    def cancel(self, job_id: str, /) -> bool:
+        """As RQ does; the job may be on any of the queues."""
+        return any(self.queue(name).cancel(job_id) for name in self._names)
+
     def serve(self, registry: Registry, run: Run, /) -> None:
         from taskbridge_django_tasks.rq_job import Job
 

@@ -18,8 +18,8 @@ from django.utils.crypto import get_random_string
 from django_tasks_db.management.commands import db_worker
 from django_tasks_db.models import DBTaskResult
 
-from taskbridge.errors import CrashedOut, JobExpired, StoreUnavailable, UndecodableMessage
-from taskbridge.message import HEADER, Again, Dead, Done, Expired, Skipped
+from taskbridge.errors import CrashedOut, JobCancelled, JobExpired, StoreUnavailable, UndecodableMessage
+from taskbridge.message import HEADER, Again, Cancelled, Dead, Done, Expired, Skipped
 from taskbridge.process.liveness import own_mark
 from taskbridge.worker.connections import close_stale_connections
 from taskbridge_django_tasks.recovery import Recovery
@@ -216,6 +216,8 @@ class Worker(db_worker.Worker):
                 self._settle.fail(row, last)
             case Skipped():
                 self._settle.succeed(row, None)
+            case Cancelled():
+                self._settle.fail(row, JobCancelled("not started, or not gone on with: the job was cancelled"))
             case Expired(expires):
                 self._settle.fail(row, JobExpired(f"not started: the job expired at {expires.isoformat()}"))
             case _:

@@ -15,7 +15,7 @@ from dramatiq.results import Results
 
 from taskbridge.errors import InvalidTask, UndecodableMessage
 from taskbridge.identity import new_ids
-from taskbridge.message import Again, Dead, Done, Expired, Skipped
+from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Skipped
 from taskbridge_dramatiq.brokers import Fenced
 from taskbridge_dramatiq.middleware import PutBack, Settling
 from taskbridge_dramatiq.wire import CRASHES, from_native
@@ -103,7 +103,7 @@ def _settle(broker: Broker, native: MessageProxy, message: Message, outcome: Out
             raise PutBack(f"attempt {options['retries']} is followed by another") from error
         case Dead(error):
             raise error
-        case Expired() | Skipped():
+        case Expired() | Skipped() | Cancelled():
             return None
         case _:
             assert_never(outcome)

@@ -7,7 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulated, native, refused
-from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    AtMostOnce,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+)
 
 if TYPE_CHECKING:
     from taskbridge_dramatiq.brokers import Kind
@@ -53,6 +64,11 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
             if has_store
             else refused("this backend's broker cannot hold results. Name a store: ?store=redis://... or postgresql://")
         ),
+        cancel=(
+            emulated(Cancellations, cost=CANCEL_COST)
+            if has_store
+            else refused("Dramatiq takes no job back. Name a store: ?store=redis://... or postgresql://")
+        ),
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")
             if has_store
@@ -76,6 +92,7 @@ def native_record(*, kind: Kind, max_priority: int) -> Capabilities:
         run_after=_run_after(kind, has_own_consumer=False),
         priority=_priority(kind, max_priority),
         result=refused(f"{ours}, or read Dramatiq's own results."),
+        cancel=refused(f"{ours}."),
         dead_letters=refused(f"{ours}, or watch Dramatiq's own dead-letter queue."),
         context=refused(f"{ours}."),
     )

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from taskbridge.capability import Capabilities, Support, emulated, native, refused
-from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    AtMostOnce,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+)
 
 
 def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_store: bool) -> Capabilities:
@@ -23,6 +34,7 @@ def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_sto
         run_after=native("Huey's schedule, which is looked at each second"),
         priority=_priority(has_priority),
         result=_result(has_store=has_store),
+        cancel=_cancel(has_store=has_store),
         dead_letters=_dead_letters(has_store=has_store),
         context=native("a member more of our JSON message"),
     )
@@ -42,6 +54,7 @@ def native_record(*, has_priority: bool) -> Capabilities:
         run_after=native("Huey's schedule, which is looked at each second, unless the consumer's Huey says utc=False"),
         priority=_priority(has_priority),
         result=refused(f"{ours}, or read Huey's own results through Huey."),
+        cancel=refused(f"{ours}, or use Huey's own revoke."),
         dead_letters=refused(f"{ours}, or watch for Huey's own signals."),
         context=refused(f"{ours}."),
     )
@@ -84,6 +97,12 @@ def _result(*, has_store: bool) -> Support:
     if has_store:
         return emulated(Results, cost="three writes a job to the store")
     return refused("A Huey instance of yours names no server for results. Write HueyBackend(huey=..., store=URL).")
+
+
+def _cancel(*, has_store: bool) -> Support:
+    if has_store:
+        return emulated(Cancellations, cost=CANCEL_COST)
+    return refused("A Huey instance of yours names no server for a store. Write HueyBackend(huey=..., store=URL).")
 
 
 def _dead_letters(*, has_store: bool) -> Support:

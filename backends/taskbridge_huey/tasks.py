@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from huey.api import Huey, Task
 from huey.exceptions import CancelExecution, RetryTask
 
-from taskbridge.message import Again, Dead, Done, Expired, Headers, Skipped, decode_headers, encode_headers
+from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Headers, Skipped, decode_headers, encode_headers
 from taskbridge_huey.wire import Arguments, from_native, native_name
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def settle(native: Task, outcome: Outcome, /) -> Any:
             raise RetryTask(delay=max(delay, timedelta(0)).total_seconds())
         case Dead(error):
             raise error
-        case Expired() | Skipped():
+        case Expired() | Skipped() | Cancelled():
             raise CancelExecution(retry=False)
         case _:
             assert_never(outcome)

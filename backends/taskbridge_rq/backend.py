@@ -33,6 +33,7 @@ from taskbridge_rq.connection import CLASSES, for_enqueuing, worker_url
 from taskbridge_rq.job import Job, bind_job
 from taskbridge_rq.raw import unraw
 from taskbridge_rq.record import native_record, record
+from taskbridge_rq.scripts import CANCEL
 from taskbridge_rq.wire import QUEUED, to_native
 from taskbridge_rq.worker import GRACE_VARIABLE
 
@@ -121,6 +122,11 @@ class RQBackend(Backend):
         with self._replacing(message.id, message.queue_name):
             pass
         self.enqueue([message])
+
+    def cancel(self, job_id: str, /) -> bool:
+        """Take a job off its queue or its schedule, in one step."""
+        with enqueuing(self._label):
+            return bool(self._connection.eval(CANCEL, 1, rq.job.Job.key_for(job_id), job_id))
 
     def put_back(self, queue_name: str, payload: bytes, /) -> None:
         """Put the job that was kept as these bytes in the place of the failed one, as it was."""

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from rq.exceptions import NoSuchJobError
 
 from taskbridge.errors import UndecodableMessage
-from taskbridge.message import HEADER, Again, Dead, Done, Expired, Skipped
+from taskbridge.message import HEADER, Again, Cancelled, Dead, Done, Expired, Skipped
 from taskbridge_rq.raw import raw
 from taskbridge_rq.scripts import CRASHES
 from taskbridge_rq.wire import from_native
@@ -153,7 +153,7 @@ def settle(outcome: Outcome, attempt: int, /, *, is_native: bool) -> Any:
             return rq.job.Retry(max=attempt, interval=retry_interval(time.time(), delay))
         case Dead(error):
             raise error
-        case Expired() | Skipped():
+        case Expired() | Skipped() | Cancelled():
             return None
         case _:
             assert_never(outcome)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 from taskbridge.capability import Capabilities, emulated, native, refused
-from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    AtMostOnce,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+)
 
 
 def record() -> Capabilities:
@@ -27,6 +38,7 @@ def record() -> Capabilities:
             "queue_name='urgent'."
         ),
         result=emulated(Results, cost="three writes a job to the store"),
+        cancel=emulated(Cancellations, cost=CANCEL_COST),
         dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("one string in the job's meta"),
     )
@@ -49,6 +61,7 @@ def native_record() -> Capabilities:
         expires=refused(f"{ours}."),
         run_after=native("RQ's schedule, if a worker runs --with-scheduler"),
         result=refused(f"{ours}, or read what RQ keeps through RQ."),
+        cancel=native("the job is taken off its queue or schedule, in one step"),
         dead_letters=refused(f"{ours}, or requeue from RQ's own failed jobs."),
         context=refused(f"{ours}."),
     )

@@ -160,3 +160,14 @@ end
 return 1
 """
 """Run commands if an execution still holds its job; 0 if not, and then none of them."""
+
+CANCEL: Final = """
+-- KEYS: job. ARGV: its id. Gives how many places it was taken from; one that a worker has begun is in none of them.
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then return 0 end
+local queue = redis.call('HGET', KEYS[1], 'origin')
+if not queue then return 0 end
+local taken = redis.call('LREM', 'rq:queue:' .. queue, 0, ARGV[1])
+    + redis.call('ZREM', 'rq:scheduled:' .. queue, ARGV[1])
+if taken > 0 then redis.call('DEL', KEYS[1]) end
+return taken
+"""

@@ -22,10 +22,22 @@ import msgspec
 from taskbridge.backend import Backend, Run, WorkerOptions
 from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import EnqueueError
-from taskbridge.message import Again, Dead, Done, Expired, Headers, Message, Skipped
+from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Headers, Message, Skipped
 from taskbridge.process import Command
 from taskbridge.store import Store, open_store
-from taskbridge.worker import DeadLetters, Deadline, Expiry, Results, Retries, boot, worker_environment
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+    boot,
+    worker_environment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,7 +56,7 @@ class FolderBackend(Backend):
     capabilities = Capabilities(
         at_least_once=native("the file stays until the job has ended; the lock of a dead worker falls at once"),
         at_most_once=refused("the file stays until the job has ended. Use huey+sqlite, which deletes it first."),
-        effectively_once=refused("there is no store to keep keys in. Use huey+sqlite, which brings one."),
+        effectively_once=emulated(EffectivelyOnce, cost=KEY_COST),
         retry=emulated(Retries, cost="one more file written"),
         timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=native("an attempt has its process's main thread"),
@@ -52,6 +64,7 @@ class FolderBackend(Backend):
         run_after=native("the due time is in the file's name"),
         priority=native("the priority is in the file's name"),
         result=emulated(Results, cost="three writes a job to a SQLite file beside the queues"),
+        cancel=emulated(Cancellations, cost=CANCEL_COST),
         dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("the file holds the whole message"),
     )
@@ -119,7 +132,7 @@ def run_locked(backend: FolderBackend, path: Path, /) -> bool:
                     path.unlink()
                 case Dead():
                     bury(backend, path)
-                case Done() | Expired() | Skipped():
+                case Done() | Expired() | Skipped() | Cancelled():
                     path.unlink()
     except (msgspec.DecodeError, KeyboardInterrupt):  # no job, or one that raised what Ctrl-C raises
         bury(backend, path)

@@ -19,7 +19,8 @@ from taskbridge.errors import (
 from taskbridge.settings import did_you_mean
 
 VERBS = (
-    "check", "compare", "dead", "enqueue", "key", "outbox", "periodic", "result", "scheduler", "services", "worker",
+    "cancel", "check", "compare", "dead", "enqueue", "key", "outbox", "periodic", "result", "scheduler", "services",
+    "worker",
 )  # fmt: skip
 """Each is a module of this package, with its click command as `command`."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from taskbridge.django import framework
 from taskbridge.django.results import TaskResult, as_enqueued, of_record
 from taskbridge.errors import StoreUnavailable
-from taskbridge.message import Dead, Done, Expired, Skipped, call_text
+from taskbridge.message import Cancelled, Dead, Done, Expired, Skipped, call_text
 from taskbridge.outbox.transaction import on
 from taskbridge.router import router
 from taskbridge.store import DetailStatus, Record, TaskError
@@ -51,6 +51,7 @@ _ENDED = {
     Dead: DetailStatus.FAILED,
     Expired: DetailStatus.EXPIRED,
     Skipped: DetailStatus.SKIPPED,
+    Cancelled: DetailStatus.CANCELLED,
 }
 
 
@@ -67,12 +68,12 @@ def _sender() -> type[Any]:
 def known(attempt: Attempt, outcome: Outcome | None = None, /) -> Record:
     """The record of a job: as kept, where there was more than this execution, of which a worker knows all."""
     status = DetailStatus.RUNNING if outcome is None else _ENDED[type(outcome)]
-    if attempt.number > 1 or attempt.crashes or attempt.headers.redrives or isinstance(outcome, Skipped):
+    if attempt.number > 1 or attempt.crashes or attempt.headers.redrives or isinstance(outcome, Skipped | Cancelled):
         kept = _kept(attempt)
         if kept is not None:
             return kept
     now = datetime.now(UTC)
-    started = attempt.started_at or (None if isinstance(outcome, Expired | Skipped) else now)
+    started = attempt.started_at or (None if isinstance(outcome, Expired | Skipped | Cancelled) else now)
     earlier = ("unknown",) * (attempt.number + attempt.crashes - 1)
     ended = None if outcome is None else attempt.ended_at or now
     errors: tuple[TaskError, ...] = ()

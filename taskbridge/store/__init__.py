@@ -1,10 +1,11 @@
-"""TaskBridge's own durable state: results, leases, dead letters, keys, jobs that wait for their time, schedules."""
+"""TaskBridge's own durable state: results, leases, dead letters, keys, cancellations, jobs that wait, schedules."""
 
 from taskbridge.store.key import Key
 from taskbridge.store.lease import Lease
 from taskbridge.store.letter import Burial, DeadLetter, Redrive, Selection
 from taskbridge.store.open import open_store
 from taskbridge.store.protocol import (
+    CancellationStore,
     DeadLetterStore,
     KeyStore,
     LeaseStore,
@@ -15,12 +16,24 @@ from taskbridge.store.protocol import (
 )
 from taskbridge.store.record import DetailStatus, NewRecord, Record, ResultStatus, TaskError
 from taskbridge.store.standing import Standing
-from taskbridge.store.transition import Expired, Failed, Retrying, Skipped, Started, Succeeded, Transition
+from taskbridge.store.transition import (
+    Cancelled,
+    Expired,
+    Failed,
+    Retrying,
+    Skipped,
+    Started,
+    Succeeded,
+    Transition,
+    Withdrawn,
+)
 from taskbridge.store.wait import wait
 from taskbridge.store.waiting import Claimed
 
 __all__ = [
     "Burial",
+    "CancellationStore",
+    "Cancelled",
     "Claimed",
     "DeadLetter",
     "DeadLetterStore",
@@ -47,6 +60,7 @@ __all__ = [
     "TaskError",
     "Transition",
     "WaitingStore",
+    "Withdrawn",
     "open_store",
     "wait",
 ]

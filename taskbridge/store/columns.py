@@ -9,6 +9,7 @@ import msgspec
 
 from taskbridge.store.record import UNFINISHED_TTL, DetailStatus, NewRecord, Record, TaskError
 from taskbridge.store.transition import (
+    Cancelled,
     Expired,
     Failed,
     Retrying,
@@ -16,6 +17,7 @@ from taskbridge.store.transition import (
     Started,
     Succeeded,
     Transition,
+    Withdrawn,
     execution_number,
 )
 
@@ -101,7 +103,7 @@ def of_transition(job: NewRecord, transition: Transition) -> Columns:
             columns = _columns(job, detail, ended=microseconds(error.at))
             columns["attempts"] = error.attempt
             columns["errors"] = _error_line(error)
-        case Expired(at=at):
+        case Expired(at=at) | Withdrawn(at=at) | Cancelled(at=at):
             return _columns(job, detail, ended=microseconds(at))
         case Skipped(at=at, value=value):
             columns = _columns(job, detail, ended=microseconds(at))

@@ -10,6 +10,7 @@ import msgspec
 
 from taskbridge.store import columns, letter_columns
 from taskbridge.store.lease import Lease
+from taskbridge.store.memory_cancellations import MemoryCancellationStore
 from taskbridge.store.memory_keys import MemoryKeyStore
 from taskbridge.store.memory_schedules import MemoryScheduleStore
 from taskbridge.store.memory_waiting import MemoryWaitingStore
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     from taskbridge.store.transition import Transition
 
 
-class MemoryStore(MemoryWaitingStore, MemoryKeyStore, MemoryScheduleStore):
+class MemoryStore(MemoryWaitingStore, MemoryKeyStore, MemoryScheduleStore, MemoryCancellationStore):
     """A `Store` that dies with the process."""
 
     def __init__(self) -> None:
         MemoryWaitingStore.__init__(self)
         MemoryKeyStore.__init__(self, counted=self._counted_so_far)
         MemoryScheduleStore.__init__(self)
+        MemoryCancellationStore.__init__(self)
         self._rows: dict[str, Columns] = {}
         self._leases: dict[str, Lease] = {}
         self._counters: dict[str, tuple[int, datetime]] = {}

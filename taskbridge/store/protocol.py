@@ -169,5 +169,20 @@ class ScheduleStore(Protocol):
         """Go on, from now; False if there is no such schedule."""
 
 
-class Store(ResultStore, LeaseStore, DeadLetterStore, WaitingStore, KeyStore, ScheduleStore, Protocol):
+class CancellationStore(Protocol):
+    """The jobs that somebody has cancelled."""
+
+    def ask_to_cancel(self, job_id: str, /, *, kept: timedelta) -> None:
+        """Remember for this time that the job is not to start any more."""
+
+    def is_asked_to_cancel(self, job_id: str, /) -> bool:
+        """Whether that is remembered of the job; one round trip."""
+
+    def forget_cancellation(self, job_id: str, /) -> None:
+        """Let the job start again."""
+
+
+class Store(
+    ResultStore, LeaseStore, DeadLetterStore, WaitingStore, KeyStore, ScheduleStore, CancellationStore, Protocol
+):
     """All of TaskBridge's own durable state."""

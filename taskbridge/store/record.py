@@ -44,6 +44,8 @@ class DetailStatus(StrEnum):
     """Its `expires` had passed before an attempt could start."""
     SKIPPED = "SKIPPED"
     """Another job of the same key had done what this one was to do; its value is that one's, if it was kept."""
+    CANCELLED = "CANCELLED"
+    """Somebody has cancelled it, and it did not start or did not go on."""
     UNKNOWN = "UNKNOWN"
     """Nothing is recorded under this id. Never stored."""
 
@@ -66,6 +68,7 @@ _FOLD: Final = {
     DetailStatus.SUCCESSFUL: ResultStatus.SUCCESSFUL,
     DetailStatus.FAILED: ResultStatus.FAILED,
     DetailStatus.EXPIRED: ResultStatus.FAILED,
+    DetailStatus.CANCELLED: ResultStatus.FAILED,
     DetailStatus.SKIPPED: ResultStatus.SUCCESSFUL,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskbridge.store.redis_cancellations import RedisCancellationStore
 from taskbridge.store.redis_idempotency import RedisKeyStore
 from taskbridge.store.redis_leases import RedisLeaseStore
 from taskbridge.store.redis_letters import RedisDeadLetterStore
@@ -11,6 +12,12 @@ from taskbridge.store.redis_waiting import RedisWaitingStore
 
 
 class RedisStore(
-    RedisResultStore, RedisLeaseStore, RedisDeadLetterStore, RedisWaitingStore, RedisKeyStore, RedisScheduleStore
+    RedisResultStore,
+    RedisLeaseStore,
+    RedisDeadLetterStore,
+    RedisWaitingStore,
+    RedisKeyStore,
+    RedisScheduleStore,
+    RedisCancellationStore,
 ):
     """A `Store` in keys that begin with a prefix. Redis itself forgets what has expired."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskbridge.store.sql_cancellations import SQLCancellationStore
 from taskbridge.store.sql_keys import SQLKeyStore
 from taskbridge.store.sql_leases import SQLLeaseStore
 from taskbridge.store.sql_letters import SQLDeadLetterStore
@@ -10,5 +11,13 @@ from taskbridge.store.sql_schedules import SQLScheduleStore
 from taskbridge.store.sql_waiting import SQLWaitingStore
 
 
-class SQLStore(SQLResultStore, SQLLeaseStore, SQLDeadLetterStore, SQLWaitingStore, SQLKeyStore, SQLScheduleStore):
+class SQLStore(
+    SQLResultStore,
+    SQLLeaseStore,
+    SQLDeadLetterStore,
+    SQLWaitingStore,
+    SQLKeyStore,
+    SQLScheduleStore,
+    SQLCancellationStore,
+):
     """A `Store` in tables whose names begin with `taskbridge_`."""

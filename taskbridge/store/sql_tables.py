@@ -31,6 +31,7 @@ _SWEPT: Final = (
     ("taskbridge_leases", "name", "until", FORGET_AFTER),
     ("taskbridge_counters", "name", "until", FORGET_AFTER),
     ("taskbridge_keys", "name", "until", FORGET_AFTER),
+    ("taskbridge_cancellations", "id", "until", timedelta(0)),
 )
 
 

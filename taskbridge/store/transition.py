@@ -14,7 +14,8 @@ from msgspec import UNSET, Struct, UnsetType
 from taskbridge.store.record import DetailStatus, TaskError
 
 _DONE: Final = frozenset({DetailStatus.SUCCESSFUL, DetailStatus.SKIPPED})
-_ENDED: Final = _DONE | {DetailStatus.FAILED, DetailStatus.EXPIRED}
+_FINAL: Final = _DONE | {DetailStatus.CANCELLED}
+_ENDED: Final = _FINAL | {DetailStatus.FAILED, DetailStatus.EXPIRED}
 _LIVE: Final = frozenset({DetailStatus.RUNNING, DetailStatus.RETRYING})
 _MILLION: Final = 1_000_000
 
@@ -41,7 +42,7 @@ class _Execution(Struct, frozen=True, kw_only=True):
 class Started(_Execution, frozen=True, kw_only=True):
     """An attempt begins. A redelivered copy does not reopen a success; a dead job that is driven again does start."""
 
-    rule: ClassVar = Rule(DetailStatus.RUNNING, _DONE, _LIVE)
+    rule: ClassVar = Rule(DetailStatus.RUNNING, _FINAL, _LIVE)
     attempt: int
     at: datetime
     worker: str = ""
@@ -69,7 +70,7 @@ class Succeeded(_Execution, frozen=True, kw_only=True):
 class Failed(_Execution, frozen=True, kw_only=True):
     """The last attempt has failed."""
 
-    rule: ClassVar = Rule(DetailStatus.FAILED, _DONE, _LIVE | {DetailStatus.FAILED})
+    rule: ClassVar = Rule(DetailStatus.FAILED, _FINAL, _LIVE | {DetailStatus.FAILED})
     error: TaskError
 
 
@@ -83,10 +84,24 @@ class Expired(Struct, frozen=True, kw_only=True):
 class Skipped(Struct, frozen=True, kw_only=True):
     """Another job of the same key had done what this one was to do."""
 
-    rule: ClassVar = Rule(DetailStatus.SKIPPED, _DONE, frozenset())
+    rule: ClassVar = Rule(DetailStatus.SKIPPED, _FINAL, frozenset())
     at: datetime
     value: object | UnsetType = UNSET
     """What the other one returned, where that is known; a plain JSON value."""
+
+
+class Withdrawn(Struct, frozen=True, kw_only=True):
+    """Somebody cancels the job before an attempt has started."""
+
+    rule: ClassVar = Rule(DetailStatus.CANCELLED, _ENDED | {DetailStatus.RUNNING}, frozenset())
+    at: datetime
+
+
+class Cancelled(Struct, frozen=True, kw_only=True):
+    """A worker has not started the job, or not gone on with it, because it was cancelled."""
+
+    rule: ClassVar = Rule(DetailStatus.CANCELLED, _ENDED, frozenset())
+    at: datetime
 
 
 def execution_number(*, attempt: int, crashes: int = 0, redrives: int = 0) -> int:
@@ -94,5 +109,14 @@ def execution_number(*, attempt: int, crashes: int = 0, redrives: int = 0) -> in
     return (min(redrives, 999) * _MILLION + min(attempt, _MILLION - 1)) * _MILLION + min(crashes, _MILLION - 1)
 
 
-Transition: TypeAlias = Started | Retrying | Succeeded | Failed | Expired | Skipped
-TRANSITIONS: Final[tuple[type[Transition], ...]] = (Started, Retrying, Succeeded, Failed, Expired, Skipped)
+Transition: TypeAlias = Started | Retrying | Succeeded | Failed | Expired | Skipped | Withdrawn | Cancelled
+TRANSITIONS: Final[tuple[type[Transition], ...]] = (
+    Started,
+    Retrying,
+    Succeeded,
+    Failed,
+    Expired,
+    Skipped,
+    Withdrawn,
+    Cancelled,
+)

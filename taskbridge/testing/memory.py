@@ -16,12 +16,23 @@ import msgspec
 from taskbridge.backend import Backend, Run, WorkerOptions
 from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import ConfigurationError
-from taskbridge.message import Again, Dead, Done, Expired, Message, Skipped, decode_headers, encode_headers
+from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Message, Skipped, decode_headers, encode_headers
 from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.settings import DEFAULT
 from taskbridge.store import open_store
-from taskbridge.worker import KEY_COST, AtMostOnce, DeadLetters, Deadline, EffectivelyOnce, Expiry, Results, Retries
+from taskbridge.worker import (
+    CANCEL_COST,
+    KEY_COST,
+    AtMostOnce,
+    Cancellations,
+    DeadLetters,
+    Deadline,
+    EffectivelyOnce,
+    Expiry,
+    Results,
+    Retries,
+)
 from taskbridge.worker.attempt import Environment
 from taskbridge.worker.runner import Runner
 
@@ -46,6 +57,7 @@ RECORD = Capabilities(
     run_after=native("a job is passed over until it is due"),
     priority=native("any whole number, larger first"),
     result=emulated(Results, cost="three writes a job to the store"),
+    cancel=emulated(Cancellations, cost=CANCEL_COST),
     dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
     context=native("beside the arguments"),
 )
@@ -154,7 +166,7 @@ class MemoryBackend(Backend):
                 message.run_after = datetime.now(UTC) + delay
                 with self._lock:
                     self._waiting.append(_Waiting.of(message, attempt=attempt + 1))
-            case Done() | Dead() | Expired() | Skipped():
+            case Done() | Dead() | Expired() | Skipped() | Cancelled():
                 pass
             case _:
                 assert_never(outcome)

@@ -3,6 +3,7 @@
 from taskbridge.worker.at_most_once import AtMostOnce
 from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
 from taskbridge.worker.boot import Booted, boot, import_tasks, worker_environment
+from taskbridge.worker.cancellations import CANCEL_COST, Cancellations
 from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
 from taskbridge.worker.effectively_once import KEY_COST, EffectivelyOnce
@@ -12,11 +13,13 @@ from taskbridge.worker.retries import Retries
 from taskbridge.worker.runner import ORDER, Runner
 
 __all__ = [
+    "CANCEL_COST",
     "KEY_COST",
     "ORDER",
     "AtMostOnce",
     "Attempt",
     "Booted",
+    "Cancellations",
     "DeadLetters",
     "Deadline",
     "EffectivelyOnce",

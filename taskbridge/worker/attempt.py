@@ -34,6 +34,8 @@ class Attempt:
     timeout: timedelta | None
     crashes: int = 0
     """Executions of this job that ended with the death of their worker."""
+    is_cancelled: Callable[[], bool] | None = None
+    """Asks whether somebody has cancelled the job, where it may be."""
     fencing_token: int | None = None
     """The number of its claim on its key, where it has one."""
     alias: str = "default"
@@ -51,7 +53,9 @@ class Attempt:
 
     def context(self) -> Context:
         """What the task and the hooks may see of it."""
+        asks = {} if self.is_cancelled is None else {"asks": self.is_cancelled}
         return Context(
+            **asks,
             id=self.message.id,
             task=self.task.name,
             queue_name=self.message.queue_name,

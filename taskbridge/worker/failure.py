@@ -8,9 +8,9 @@ from asyncio import CancelledError
 from traceback import walk_tb
 from typing import TYPE_CHECKING
 
-from taskbridge.context import RetryRequested
+from taskbridge.context import CancelRequested, RetryRequested
 from taskbridge.errors import DeadlineExceeded, InvalidTask, TaskExited, TaskTimedOut, UndecodableMessage
-from taskbridge.message import Dead
+from taskbridge.message import Cancelled, Dead
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,9 @@ class Failure:
             exited = TaskExited(f"{attempt.task.name} ended with {error!r}")
             exited.__cause__ = error
             return Dead(exited, "exhausted", error)
+        except CancelRequested:
+            logger.info("Attempt %d ended itself, since the job was cancelled.", attempt.number)
+            return Cancelled()
         except RetryRequested as request:
             refusal = InvalidTask(
                 f"{attempt.task.name} called context.retry(), and its attempts are used up or it has no retry: declare "

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from taskbridge.errors import StoreUnavailable, UnserialisableResult
-from taskbridge.message import Again, Dead, Done, Expired, Skipped, call_text
-from taskbridge.store import NewRecord, TaskError, transition
+from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Skipped, call_text
+from taskbridge.store import DetailStatus, NewRecord, TaskError, transition
 from taskbridge.worker.identity import worker_id
 
 if TYPE_CHECKING:
@@ -45,13 +45,24 @@ class Results:
             redrives=attempt.headers.redrives,
             worker=worker_id(),
         )
-        self._write(store, attempt, started)
+        if not self._write(store, attempt, started) and self._is_cancelled(store, attempt):
+            logger.info("Not started: the job was cancelled.")
+            return Cancelled()
         outcome = proceed(attempt)
         outcome, written = _transition(attempt, outcome)
         self._write(store, attempt, written)
         return outcome
 
-    def _write(self, store: ResultStore, attempt: Attempt, written: transition.Transition) -> None:
+    @staticmethod
+    def _is_cancelled(store: ResultStore, attempt: Attempt) -> bool:
+        try:
+            record = store.read(attempt.message.id)
+        except StoreUnavailable:
+            logger.exception("Why the store did not take the start of the job cannot be asked.")
+            return False
+        return record is not None and record.detail_status is DetailStatus.CANCELLED
+
+    def _write(self, store: ResultStore, attempt: Attempt, written: transition.Transition) -> bool:
         job = new_record(
             attempt.message,
             self._environment,
@@ -59,12 +70,15 @@ class Results:
             arguments=call_text(attempt.message) if attempt.task.keeps_arguments else None,
         )
         try:
-            if not store.record(job, written):
-                logger.warning(
-                    "The record of the job is final or a later execution's: %s is not written.", written.rule.becomes
-                )
+            if store.record(job, written):
+                return True
         except StoreUnavailable:
             logger.exception("The store did not take %s of the job.", type(written).__name__)
+            return True
+        logger.warning(
+            "The record of the job is final or a later execution's: %s is not written.", written.rule.becomes
+        )
+        return False
 
 
 def new_record(message: Message, environment: Environment, /, *, task: str, arguments: str | None = None) -> NewRecord:
@@ -105,6 +119,8 @@ def _transition(attempt: Attempt, outcome: Outcome) -> tuple[Outcome, transition
             return outcome, failed
         case Expired():
             return outcome, transition.Expired(at=now)
+        case Cancelled():
+            return outcome, transition.Cancelled(at=now)
         case Skipped():
             raise AssertionError("A job is skipped before its attempt is recorded.")
 

@@ -12,6 +12,7 @@ from taskbridge.worker.at_most_once import AtMostOnce
 from taskbridge.worker.attempt import Attempt, Environment, Middleware
 from taskbridge.worker.burial import Burial
 from taskbridge.worker.call import Call
+from taskbridge.worker.cancellations import Cancellations
 from taskbridge.worker.connections import Connections
 from taskbridge.worker.crash_budget import CrashBudget
 from taskbridge.worker.dead_letters import DeadLetters
@@ -47,6 +48,7 @@ ORDER: tuple[type[Middleware], ...] = (
     EffectivelyOnce,
     RepeatedTicks,
     Results,
+    Cancellations,
     Expiry,
     Overlap,
     FinalFailure,

@@ -12,16 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskbridge.store import (
+    Cancelled,
     Expired,
     Failed,
     NewRecord,
     Record,
     ResultStore,
     Retrying,
+    Skipped,
     Started,
     Succeeded,
     TaskError,
     Transition,
+    Withdrawn,
     open_store,
 )
 
@@ -51,6 +54,9 @@ transitions = st.one_of(
     st.builds(Succeeded, attempt=attempts, at=moments, value=values, crashes=few, redrives=few),
     st.builds(Failed, error=errors, crashes=few, redrives=few),
     st.builds(Expired, at=moments),
+    st.builds(Skipped, at=moments, value=st.just("theirs") | st.just(msgspec.UNSET)),
+    st.builds(Withdrawn, at=moments),
+    st.builds(Cancelled, at=moments),
 )
 jobs = st.builds(
     NewRecord,

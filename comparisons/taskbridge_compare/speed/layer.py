@@ -15,6 +15,7 @@ from taskbridge.router import router
 from taskbridge.task import task
 from taskbridge.worker import (
     AtMostOnce,
+    Cancellations,
     DeadLetters,
     Deadline,
     EffectivelyOnce,
@@ -61,6 +62,7 @@ class NullBackend(Backend):
         run_after=_ANY,
         priority=_ANY,
         result=emulated(Results, cost=""),
+        cancel=emulated(Cancellations, cost=""),
         dead_letters=emulated(DeadLetters, cost=""),
         context=_ANY,
     )

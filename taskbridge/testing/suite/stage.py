@@ -61,6 +61,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
     "run_after": {"run_after": timedelta(seconds=1)},
     "priority": {"priority": 50},
     "result": {"result": True},
+    "cancel": {"cancellable": True},
     "context": {"metadata": {"tenant": "a"}},
 }
 """How each option of the record is asked for. `prompt_timeout` is not: it is seen in what a timeout does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -175,3 +176,16 @@ def flaky_with_result(context: Context) -> int:
     if context.attempt < 3:
         raise ConnectionError(f"attempt {context.attempt}")
     return context.attempt
+
+
+@task(takes_context=True, cancellable=True)
+def runs_until_cancelled(context: Context, key: str) -> None:
+    """Run until somebody cancels it, a minute and a half at most."""
+    write("start", key)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        if context.cancelled:
+            write("cancelled", key)
+            context.raise_if_cancelled()
+        time.sleep(0.1)
+    write("end", key)
