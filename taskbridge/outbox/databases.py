@@ -19,7 +19,9 @@ def urls(settings: Settings, /) -> tuple[str, ...]:
     """Those that are set; where none is, under Django, the one that its routers choose."""
     if settings.outbox:
         return settings.outbox
-    return (f"django://{on_django.alias_of(None)}",) if on_django.is_django() else ()
+    if not on_django.is_django() or not on_django.has_outbox():
+        return ()
+    return (f"django://{on_django.alias_of(None)}",)
 
 
 def open_outbox(url: str, /) -> OutboxTable:

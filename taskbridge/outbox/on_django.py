@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.outbox.transaction import kind_of
 from taskbridge.store.dialect import POSTGRESQL, SQLITE, Dialect
 
 if TYPE_CHECKING:
@@ -26,11 +27,7 @@ def is_django() -> bool:
 
 def is_meant(connection: object, /) -> bool:
     """True for an alias, for one of Django's own connections, and for none at all in a Django project."""
-    return (
-        (connection is None and is_django())
-        or isinstance(connection, str)
-        or any(base.__module__.startswith("django.") for base in type(connection).__mro__)
-    )
+    return (connection is None and is_django()) or isinstance(connection, str) or kind_of(connection) == "django"
 
 
 def alias_of(connection: object, /) -> str:
@@ -43,6 +40,13 @@ def alias_of(connection: object, /) -> str:
             return str(DEFAULT_DB_ALIAS)
         return str(router.db_for_write(apps.get_model("taskbridge", "OutboxRow")))
     return connection if isinstance(connection, str) else str(connection.alias)  # type: ignore[attr-defined]  # Django's connections have one
+
+
+def has_outbox() -> bool:
+    """Whether the database that Django's routers choose for an outbox is of a kind that can have one."""
+    from django.db import connections
+
+    return connections[alias_of(None)].vendor in _DIALECTS
 
 
 def dialect_of(alias: str, /) -> Dialect:

@@ -30,6 +30,8 @@ SPAN: Final = timedelta(seconds=8)
 BUSY: Final = timedelta(milliseconds=50)
 """The rest after something was found; it doubles while nothing is, up to `IDLE`."""
 IDLE: Final = timedelta(seconds=1)
+ABSENT: Final = timedelta(seconds=5)
+"""The rest while the database has no outbox."""
 LONGEST_PAUSE: Final = timedelta(minutes=1)
 """Between two attempts at a job, or a broker, that failed; the first is 1 s, and each doubles."""
 LAST_ATTEMPT: Final = 64
@@ -57,6 +59,9 @@ class Relay:
 
     def beat(self) -> timedelta:
         """Hand one batch on; how long the relay may rest."""
+        self._exists = self._exists or self._table.exists()
+        if not self._exists:
+            return ABSENT
         rows = self._take()
         for alias in dict.fromkeys(row.backend for row in rows):
             self._relay(alias, [row for row in rows if row.backend == alias])
@@ -75,11 +80,9 @@ class Relay:
     def _take(self) -> list[Row]:
         now = time.monotonic()
         resting = [alias for alias, (until, _) in self._resting.items() if until > now]
-        if not self._held_until:
-            # An idle relay only reads.
-            self._exists = self._exists or self._table.exists()
-            if not self._exists or not self._table.waiting(1, without=resting):
-                return []
+        # An idle relay only reads.
+        if not self._held_until and not self._table.waiting(1, without=resting):
+            return []
         if not self._hold():
             return []
         rows = self._table.waiting(BATCH, without=resting)

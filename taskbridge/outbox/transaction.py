@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
 from taskbridge.errors import ConfigurationError
 
@@ -40,19 +41,19 @@ def on(connection: object, /) -> Transaction:
     Raises:
         ConfigurationError: there is no such kind, or no connection at all.
     """
-    from taskbridge.outbox import on_django
-
-    if on_django.is_meant(connection):
-        return on_django.DjangoTransaction(connection)
     kind = kind_of(connection)
-    if kind == "sqlalchemy":
-        from taskbridge.outbox.on_sqlalchemy import sqlalchemy_transaction
-
-        return sqlalchemy_transaction(connection)
     if kind in ("sqlite3", "psycopg"):
         from taskbridge.outbox.on_dbapi import dbapi_transaction
 
         return dbapi_transaction(connection, kind)
+    if kind == "sqlalchemy":
+        from taskbridge.outbox.on_sqlalchemy import sqlalchemy_transaction
+
+        return sqlalchemy_transaction(connection)
+    from taskbridge.outbox import on_django
+
+    if on_django.is_meant(connection):
+        return on_django.DjangoTransaction(connection)
     if connection is None:
         raise ConfigurationError(
             "No connection is given, and this is no Django project. Say whose transaction is meant: "
@@ -66,13 +67,23 @@ def on(connection: object, /) -> Transaction:
 
 def kind_of(connection: object, /) -> str:
     """The library that the class of this connection, or of what it is derived from, comes from; else an empty text."""
-    for base in type(connection).__mro__:
+    return _library(type(connection))
+
+
+def class_names(connection: object, /) -> frozenset[str]:
+    """The names of the object's class and of those that it is derived from."""
+    return _names(type(connection))
+
+
+@cache
+def _library(kind: type) -> str:
+    for base in kind.__mro__:
         library = base.__module__.partition(".")[0].lstrip("_")
-        if library in ("sqlalchemy", "sqlite3", "psycopg"):
+        if library in ("django", "psycopg", "sqlalchemy", "sqlite3"):
             return library
     return ""
 
 
-def class_names(connection: Any, /) -> frozenset[str]:
-    """The names of the object's class and of those that it is derived from."""
-    return frozenset(base.__name__ for base in type(connection).__mro__)
+@cache
+def _names(kind: type) -> frozenset[str]:
+    return frozenset(base.__name__ for base in kind.__mro__)
