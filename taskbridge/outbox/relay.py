@@ -179,11 +179,11 @@ class Relay:
             self._give_up(row, error)
             return
         logger.warning("The job %s of %s was refused and will be tried again: %s", message.id, row.task, error)
-        self._table.refused(row, error, pause=_pause(row.attempts), is_dead=False)
+        self._table.refused(row, error, pause=_pause(row.attempts))
 
     def _give_up(self, row: Row, error: Exception) -> None:
         logger.error("The job %s of %s is given up; taskbridge outbox retry %s: %s", row.id, row.task, row.id, error)
-        self._table.refused(row, error, pause=timedelta(0), is_dead=True)
+        self._table.give_up(row, error)
 
     def _let_rest(self, alias: str, error: Exception) -> None:
         _, pause = self._resting.get(alias, (0.0, timedelta(seconds=0.5)))

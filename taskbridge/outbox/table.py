@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ERROR_LIMIT: Final = 2_000
 """Characters of an error that a row keeps."""
 
+NEVER: Final = 1 << 62
+"""The `retry_at` of what was given up."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 _COLUMNS: Final = (
     "position, id, backend, task, queue_name, ordering_key, message, record, written_at, attempts, error, dead_at"
@@ -31,20 +34,21 @@ _HOLD: Final = """
     RETURNING holder
 """
 _RELEASE: Final = "UPDATE taskbridge_outbox_relay SET until = 0 WHERE name = 'relay' AND holder = ?"
-# Of a key and backend, nothing is given out before what was written earlier and waits to be tried again.
+_RESTING_KEYS: Final = """
+    SELECT DISTINCT ordering_key FROM taskbridge_outbox
+    WHERE attempts > 0 AND retry_at > {now} AND retry_at < ? AND ordering_key IS NOT NULL
+"""
+# As one statement with the above PostgreSQL expects so much work that it compiles it first (JIT). And no condition here
+# but this: of a table that nobody has analysed it believes any other to leave a few rows, and then sorts them all.
 _WAITING: Final = f"""
-    SELECT {_COLUMNS} FROM taskbridge_outbox AS o
-    WHERE o.dead_at IS NULL AND o.retry_at <= {{now}} {{others}}
-    AND (o.ordering_key IS NULL OR NOT EXISTS (
-        SELECT 1 FROM taskbridge_outbox AS e
-        WHERE e.ordering_key = o.ordering_key AND e.position < o.position AND e.backend = o.backend
-        AND e.dead_at IS NULL AND e.retry_at > {{now}}
-    ))
-    ORDER BY o.position LIMIT ?
+    SELECT {_COLUMNS} FROM taskbridge_outbox
+    WHERE retry_at <= {{now}} {{others}} ORDER BY position LIMIT ?
 """  # noqa: S608 - constants only
 _REFUSED: Final = """
-    UPDATE taskbridge_outbox SET attempts = ?, retry_at = {now} + ?, error = ?,
-    dead_at = CASE WHEN ? THEN {now} ELSE NULL END WHERE position = ?
+    UPDATE taskbridge_outbox SET attempts = ?, retry_at = {now} + ?, error = ? WHERE position = ?
+"""
+_GIVEN_UP: Final = """
+    UPDATE taskbridge_outbox SET attempts = ?, retry_at = ?, error = ?, dead_at = {now} WHERE position = ?
 """
 _COUNTS: Final = """
     SELECT backend, sum(CASE WHEN dead_at IS NULL THEN 1 ELSE 0 END), sum(CASE WHEN dead_at IS NULL THEN 0 ELSE 1 END),
@@ -116,23 +120,28 @@ class OutboxTable:
 
     def waiting(self, limit: int, *, without: Sequence[str] = ()) -> list[Row]:
         """The oldest rows that may be sent now, in their order, but none for the backends `without`."""
-        others = f"AND o.backend NOT IN ({', '.join('?' * len(without))})" if without else ""
+        keys = [key for (key,) in self._fetch(_RESTING_KEYS.format(now=self._dialect.now), (NEVER,))]
+        others = f"AND backend NOT IN ({_marks(without)})" if without else ""
+        if keys:
+            # Nothing is given out beside what was written under the same key and waits to be tried again.
+            others += f" AND (ordering_key IS NULL OR ordering_key NOT IN ({_marks(keys)}))"
         statement = _WAITING.format(now=self._dialect.now, others=others)
-        return [Row(*columns) for columns in self._fetch(statement, (*without, limit))]
+        return [Row(*columns) for columns in self._fetch(statement, (*without, *keys, limit))]
 
     def delete(self, positions: Sequence[int]) -> None:
         """The broker has these."""
         for batch in batches(positions):
-            marks = ", ".join("?" * len(batch))
-            self._execute(f"DELETE FROM taskbridge_outbox WHERE position IN ({marks})", batch)  # noqa: S608 - placeholders only
+            self._execute(f"DELETE FROM taskbridge_outbox WHERE position IN ({_marks(batch)})", batch)  # noqa: S608 - placeholders only
 
-    def refused(self, row: Row, error: BaseException, *, pause: timedelta, is_dead: bool) -> None:
-        """The broker did not take this one; it is tried again after the pause, or given up."""
-        words = storable(f"{type(error).__name__}: {error}"[:ERROR_LIMIT]).replace("\x00", "\\x00")
-        self._execute(
-            _REFUSED.format(now=self._dialect.now),
-            (row.attempts + 1, pause // _MICROSECOND, words, is_dead, row.position),
-        )
+    def refused(self, row: Row, error: BaseException, *, pause: timedelta) -> None:
+        """The broker did not take this one; it is tried again after the pause."""
+        statement = _REFUSED.format(now=self._dialect.now)
+        self._execute(statement, (row.attempts + 1, pause // _MICROSECOND, _words(error), row.position))
+
+    def give_up(self, row: Row, error: BaseException) -> None:
+        """Keep this one, but do not try it again unless somebody asks for it."""
+        statement = _GIVEN_UP.format(now=self._dialect.now)
+        self._execute(statement, (row.attempts + 1, NEVER, _words(error), row.position))
 
     def dead(self, limit: int) -> list[Row]:
         """Rows that were given up, oldest first."""
@@ -173,3 +182,11 @@ class OutboxTable:
             return cursor.fetchall()
 
         return self._database.run(fetch)
+
+
+def _words(error: BaseException) -> str:
+    return storable(f"{type(error).__name__}: {error}"[:ERROR_LIMIT]).replace("\x00", "\\x00")
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

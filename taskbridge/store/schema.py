@@ -171,10 +171,14 @@ APPLICATION_STEPS: Final[tuple[tuple[str, ...], ...]] = (
         """,
         "CREATE INDEX taskbridge_inbox_written_at ON taskbridge_inbox (written_at)",
     ),
+    (
+        "DROP INDEX taskbridge_outbox_ordering_key",
+        "CREATE INDEX taskbridge_outbox_refused ON taskbridge_outbox (retry_at) WHERE attempts > 0",
+    ),
 )
 """The tables that live in the application's own database, beside what its transactions change.
 
-Step 1: the outbox, who relays it, and the inbox.
+Step 1: the outbox, who relays it, and the inbox. Step 2: what the broker has refused is found by an index, not by key.
 """
 
 VERSIONS: Final = "taskbridge_schema"

@@ -11,6 +11,7 @@ import taskbridge
 from taskbridge.outbox import OutboxTable, Relay, open_outbox
 from taskbridge.router import router
 from taskbridge.testing import MemoryBackend
+from tests.outbox.connections import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +32,10 @@ def outbox(database_url: str) -> Iterator[OutboxTable]:
     """Its outbox, which is empty."""
     with contextlib.closing(open_outbox(database_url)) as table:
         table.create()
-        table.delete([row.position for row in table.waiting(10_000)])
+        with plain(database_url) as connection:
+            for name in ("taskbridge_outbox", "taskbridge_outbox_relay", "taskbridge_inbox"):
+                connection.cursor().execute(f"DELETE FROM {name}")
+            connection.commit()
         yield table
 
 

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("outbox")
 
 
-@pytest.fixture(autouse=True)
-def empty(outbox: OutboxTable, database_url: str) -> None:
-    with plain(database_url) as connection:
-        connection.cursor().execute("DELETE FROM taskbridge_inbox")
-        connection.commit()
-
-
 @pytest.fixture(params=list(KINDS))
 def kind(request: pytest.FixtureRequest) -> Any:
     return KINDS[request.param]

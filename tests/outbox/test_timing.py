@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,9 +106,8 @@ def test_the_command_creates_shows_and_relays(tmp_path: Path, monkeypatch: pytes
     (backend,) = status["backends"]
     assert (backend["backend"], backend["waiting"], backend["dead"]) == ("default", 2, 0)
     assert backend["oldest_seconds"] >= 0
-    with plain(url) as connection:
-        connection.execute("UPDATE taskbridge_outbox SET dead_at = 1, error = 'too\x1b[31m large' WHERE position = 1")
-        connection.commit()
+    with closing(open_outbox(url)) as table:
+        table.give_up(table.waiting(1)[0], ValueError("too\x1b[31m large"))
     assert "\\x1b" in run("status", code=1)
     run("relay")
     assert "1 were given up" in run("status", code=1)
