@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.errors import ConfigurationError
 
@@ -67,12 +67,14 @@ def on(connection: object, /) -> Transaction:
 
 def kind_of(connection: object, /) -> str:
     """The library that the class of this connection, or of what it is derived from, comes from; else an empty text."""
-    return _library(type(connection))
+    cls: Any = type(connection)
+    return _library(cls)
 
 
 def class_names(connection: object, /) -> frozenset[str]:
     """The names of the object's class and of those that it is derived from."""
-    return _names(type(connection))
+    cls: Any = type(connection)
+    return _names(cls)
 
 
 @cache

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from taskbridge_compare.bench import drain_rows, enqueue_rows, layer_rows, wake_rows
+from taskbridge_compare.bench import drain_rows, enqueue_rows, layer_rows, outbox_rows, wake_rows
 from taskbridge_compare.bench.confirmed import of_equal_durability
 from taskbridge_compare.bench.counts import Counting, compare
 from taskbridge_compare.bench.late import late
@@ -36,7 +36,7 @@ _COUNT_ATTEMPTS = 3
 _FAILURES = (StationError, Refused, NotSeen, OSError)
 
 Pair = tuple["Driver", "Driver"]
-Part = Literal["layer", "counts", "enqueue", "drain", "wake"]
+Part = Literal["layer", "outbox", "counts", "enqueue", "drain", "wake"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -53,7 +53,10 @@ class Bench:
         """Every row; what could not be measured is a row that says why."""
         if "layer" in self._parts:
             yield from layer_rows.rows()
-        self._servers.start(native.broker for native, _ in self._pairs)
+        wanted = [native.broker for native, _ in self._pairs]
+        self._servers.start([*wanted, *outbox_rows.BROKERS] if "outbox" in self._parts else wanted)
+        if "outbox" in self._parts:
+            yield from outbox_rows.rows(self._servers)
         here = [pair for pair in self._pairs if pair[0].broker not in self._servers.missing]
         for native, _ in self._pairs:
             if native.broker in self._servers.missing:
