@@ -15,7 +15,8 @@ from taskbridge_compare.experiments.expiry import EXPIRES_SECONDS
 from taskbridge_compare.experiments.waiting import prepare
 from taskbridge_compare.faults.proxy import CuttingProxy
 from taskbridge_compare.ledger import Event, Interrupted, NotSeen
-from taskbridge_compare.station import Refused, Station, StationError
+from taskbridge_compare.place import StationError
+from taskbridge_compare.station import Refused, Station
 
 if TYPE_CHECKING:
     import threading

@@ -13,7 +13,7 @@ from taskbridge.errors import ServiceUnavailable
 from taskbridge.services import system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskbridge.services.installation import Installation
     from taskbridge.services.server import Kind
@@ -28,12 +28,20 @@ def possible() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(kind: Kind) -> Installation:
-    """Install the package, without the service that it would start. Raises ServiceUnavailable if that fails."""
-    package = PACKAGES[kind]
+def install_packages(kinds: Sequence[Kind]) -> None:
+    """Install the servers' packages, without the services that they would start.
+
+    Raises ServiceUnavailable if that fails.
+    """
     with _no_service_starts():
-        _apt_get("update", for_kind=kind)
-        _apt_get("install", "--yes", "--no-install-recommends", package, for_kind=kind)
+        _apt_get("update", kinds=kinds)
+        _apt_get("install", "--yes", "--no-install-recommends", *(PACKAGES[kind] for kind in kinds), kinds=kinds)
+
+
+def install(kind: Kind) -> Installation:
+    """Install the package and find its programs. Raises ServiceUnavailable if either fails."""
+    package = PACKAGES[kind]
+    install_packages([kind])
     found = system.find(kind)
     if found is None:
         raise ServiceUnavailable(
@@ -42,7 +50,7 @@ def install(kind: Kind) -> Installation:
     return found.from_origin("apt")
 
 
-def _apt_get(*arguments: str, for_kind: Kind) -> None:
+def _apt_get(*arguments: str, kinds: Sequence[Kind]) -> None:
     done = subprocess.run(
         ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
@@ -55,7 +63,7 @@ def _apt_get(*arguments: str, for_kind: Kind) -> None:
     )
     if done.returncode != 0:
         raise ServiceUnavailable(
-            f"no {for_kind} server: `apt-get {' '.join(arguments)}` failed with exit code {done.returncode}:\n"
+            f"no {' or '.join(kinds)} server: `apt-get {' '.join(arguments)}` failed, exit code {done.returncode}:\n"
             + "\n".join(done.stdout.splitlines()[-10:])
         )
 

@@ -14,9 +14,10 @@ import pytest
 from redis import Redis
 
 import taskbridge
+from taskbridge_compare.faults.cut_rules import Delivery
+from taskbridge_compare.faults.proxy import CuttingProxy
 from tests.dramatiq import application
 from tests.dramatiq.conftest import APPLICATION, START, Ledger, start_worker, wait_for
-from tests.dramatiq.cutter import Cutter
 
 if TYPE_CHECKING:
     from taskbridge.process import Process
@@ -186,8 +187,10 @@ def test_messages_whose_delivery_is_cut_off_are_run(
     """The server has marked them as the worker's, and the worker never heard of them."""
     url = os.environ["TASKBRIDGE_URL"]
     parts = urlsplit(url)
-    with Cutter(parts.port or 0, needle=b"cut off") as cutter:
-        monkeypatch.setenv("TASKBRIDGE_URL", url.replace(f":{parts.port}/", f":{cutter.port}/"))
+    rule = Delivery(lambda: None, needles=["cut off"])
+    with CuttingProxy(parts.hostname or "", parts.port or 0) as proxy:
+        proxy.rule = rule
+        monkeypatch.setenv("TASKBRIDGE_URL", url.replace(f":{parts.port}/", f":{proxy.port}/"))
         taskbridge.configure()
         with worker(tmp_path) as process:
             taskbridge.configure(url)
@@ -195,6 +198,6 @@ def test_messages_whose_delivery_is_cut_off_are_run(
             ledger.wait("cut off")
             ledger.wait("neighbour")
             wait_for(lambda: client.hlen(MESSAGES) == 0)
-            assert cutter.cuts == 1
+            assert rule.struck.is_set()
             assert len(ledger.events("cut off")) == 1
             process.kill_tree()

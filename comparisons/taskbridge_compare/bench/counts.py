@@ -72,7 +72,7 @@ class Counting:
     def _enqueue(self, jobs: int, *, bulk: bool) -> None:
         job = {"key": "count", "arguments": dict(self._task.arguments)}
         request = {"verb": "measure", "task": self._task.name, "job": job, "count": jobs, "rounds": 1, "bulk": bulk}
-        self._station.check(self._station.request(request, seconds=120))
+        self._station.ask(request, seconds=120)
 
     def close(self) -> None:
         """End the application and its way to the broker."""

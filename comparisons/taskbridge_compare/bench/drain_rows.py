@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from taskbridge_compare.bench.row import Row
+from taskbridge_compare.place import StationError
 from taskbridge_compare.speed import enqueue
 from taskbridge_compare.speed.statistics import paired_ratio
-from taskbridge_compare.station import StationError
+from taskbridge_compare.worker_tree import freeze, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ class Drain:
         _halt(station)
         enqueue.send(station, count, bulk=True, key=key)
         before = _processor_seconds(station)
-        station.thaw()
+        thaw(station.worker)
         ends: list[float] = []
 
         def is_last(event: Event) -> bool:
@@ -111,11 +112,11 @@ class Drain:
 def _halt(station: Station) -> None:
     """Stop the worker at a moment when it holds no lock on the queue's file."""
     for _ in range(_LOCK_TRIES):
-        station.freeze()
+        freeze(station.worker)
         try:
             enqueue.send(station, 1, key="halted")
         except StationError:
-            station.thaw()
+            thaw(station.worker)
             station.ledger.pause(_BETWEEN_TRIES)
         else:
             return

@@ -19,9 +19,10 @@ from taskbridge_compare.bench.late import late
 from taskbridge_compare.bench.row import Row, not_run, table
 from taskbridge_compare.drivers import RowsError, choose
 from taskbridge_compare.ledger import NotSeen
+from taskbridge_compare.place import StationError
 from taskbridge_compare.results import machine
 from taskbridge_compare.servers import Servers
-from taskbridge_compare.station import Refused, Station, StationError
+from taskbridge_compare.station import Refused, Station
 from taskbridge_compare.workload import SHIPPED, load
 
 if TYPE_CHECKING:

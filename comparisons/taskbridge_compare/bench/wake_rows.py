@@ -104,7 +104,7 @@ def _wake(station: Station) -> float:
     key = station.key("wake")
     job = {"key": key, "arguments": dict(task.arguments)}
     request = {"verb": "schedule", "task": task.name, "job": job, "offsets": [0.0]}
-    station.check(station.request(request))
+    station.ask(request)
     event = station.ledger.wait_for(
         lambda event: event.kind == "start" and event.key.startswith(key), _PATIENCE_SECONDS, what="the woken job"
     )

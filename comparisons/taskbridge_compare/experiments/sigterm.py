@@ -8,6 +8,7 @@ from taskbridge_compare import checkers
 from taskbridge_compare.experiments.experiment import Asked, Experiment, Scene
 from taskbridge_compare.experiments.tree_kill import begin_victim
 from taskbridge_compare.experiments.watch import watch
+from taskbridge_compare.worker_tree import exit_code
 
 _EXIT_SECONDS = 15.0
 
@@ -18,7 +19,7 @@ def _run(scene: Scene) -> Asked:
     victim = begin_victim(station, "sigterm")
     station.ledger.write("fault", victim, fault="SIGTERM to the worker's main process", pids=[station.worker.pid])
     station.worker.send(signal.SIGTERM)
-    code = station.wait_worker_exit(_EXIT_SECONDS)
+    code = exit_code(station.worker, station.ledger, _EXIT_SECONDS)
     station.ledger.write("worker_ended", victim, exit_code=code)
     station.stop_worker()  # a supervisor that has waited long enough
     station.go_direct()

@@ -6,7 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.ledger import NotSeen
-from taskbridge_compare.station import START_SECONDS, Refused
+from taskbridge_compare.place import START_SECONDS
+from taskbridge_compare.station import Refused
 
 if TYPE_CHECKING:
     from taskbridge_compare.station import Station

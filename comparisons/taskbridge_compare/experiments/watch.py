@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.ledger import NotSeen
+from taskbridge_compare.place import START_SECONDS
 from taskbridge_compare.residual import search
-from taskbridge_compare.station import START_SECONDS
 
 if TYPE_CHECKING:
     from taskbridge_compare.experiments.experiment import Scene

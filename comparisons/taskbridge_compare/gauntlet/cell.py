@@ -84,7 +84,7 @@ def _revision() -> str:
 def _promise(cell: Cell, station: Station) -> Promise:
     if cell.driver.profile != "taskbridge":
         return NOTHING_ASKED
-    return promise(station.environment(station.application), station.directory)
+    return promise(station.place.environment, station.place.folder)
 
 
 def through_proxy(url: str) -> tuple[CuttingProxy, str]:

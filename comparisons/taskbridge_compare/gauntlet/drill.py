@@ -11,8 +11,9 @@ from taskbridge_compare.gauntlet.executions import hits
 from taskbridge_compare.gauntlet.jobs import mixed
 from taskbridge_compare.gauntlet.sight import Sight
 from taskbridge_compare.ledger import NotSeen
+from taskbridge_compare.place import START_SECONDS
 from taskbridge_compare.residual import search
-from taskbridge_compare.station import START_SECONDS, Refused
+from taskbridge_compare.station import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -69,7 +70,7 @@ class Drill:
         task = self.station.workload.of_role("short")
         requests = [job.request(task.arguments) for job in jobs]
         request: dict[str, Any] = {"verb": "enqueue_each", "task": task.name, "jobs": requests, "pause": pause}
-        self.station.check(self.station.request(request, seconds=_PRODUCER_SECONDS))
+        self.station.ask(request, seconds=_PRODUCER_SECONDS)
 
     def keep_worker(self) -> None:
         """Start the worker again if it died by itself, as a supervisor would."""

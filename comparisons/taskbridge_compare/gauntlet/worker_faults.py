@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from taskbridge_compare.gauntlet.fault import Fault
+from taskbridge_compare.worker_tree import exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def _stop(drill: Drill, number: int) -> None:
     worker = drill.worker
     drill.write("fault", fault="SIGTERM", number=number)
     worker.send(signal.SIGTERM)
-    code = drill.station.wait_worker_exit(_GRACE_SECONDS)
+    code = exit_code(worker, drill.station.ledger, _GRACE_SECONDS)
     worker.kill_tree()
     drill.write("gone", number=number, exit_code=code)
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskbridge_compare.ledger import NotSeen
+from taskbridge_compare.place import StationError
 from taskbridge_compare.speed import anchor, enqueue, worker
 from taskbridge_compare.speed.number import Number, unmeasured
-from taskbridge_compare.station import Refused, Station, StationError
+from taskbridge_compare.station import Refused, Station
+from taskbridge_compare.worker_tree import freeze, thaw
 
 if TYPE_CHECKING:
     import threading
@@ -59,7 +61,7 @@ class SpeedCourse:
             for driver in self.drivers:
                 self._work(driver, stations)
             for station in stations:
-                station.thaw()
+                thaw(station.worker)
             for number in worker.idle_wake(stations, times=self.sizes.wakes, seed=_SEED) if self.sizes.wakes else ():
                 self.tell(number)
         finally:
@@ -128,7 +130,7 @@ class SpeedCourse:
             if self.sizes.latency:
                 number = worker.latency(station, rate=_LATENCY_RATE, count=self.sizes.latency, seed=_SEED)
                 self._told(number, left)
-            station.freeze()
+            freeze(station.worker)
             frozen.append(station)
         except (StationError, Refused, NotSeen, OSError, ValueError) as error:
             for case, title in left.items():

@@ -79,6 +79,6 @@ def send(station: Station, count: int, *, bulk: bool = False, key: str = KEY) ->
     task = station.workload.of_role("short")
     job = {"key": key, "arguments": dict(task.arguments)}
     request = {"verb": "measure", "task": task.name, "job": job, "count": count, "rounds": 1, "bulk": bulk}
-    reply = station.check(station.request(request, seconds=120))
+    reply = station.ask(request, seconds=120)
     station.sent += count
     return float(reply["seconds"][0])

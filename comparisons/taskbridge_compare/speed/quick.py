@@ -6,9 +6,10 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from taskbridge_compare.place import StationError
 from taskbridge_compare.speed import anchor, counting, enqueue, worker
 from taskbridge_compare.speed.number import Number, unmeasured
-from taskbridge_compare.station import StationError
+from taskbridge_compare.worker_tree import freeze, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ _ENOUGH = 40
 def measure_kept(stations: Sequence[Station], servers: Servers, tell: Callable[[Number], None]) -> None:
     """Raw write, enqueue and its commands, drain of what was enqueued, memory."""
     for station in stations:
-        station.freeze()
+        freeze(station.worker)
     for _, group in groupby(stations, key=lambda station: station.driver.backend):
         backend = list(group)
         try:
@@ -48,10 +49,10 @@ def _backend(stations: Sequence[Station], servers: Servers, tell: Callable[[Numb
     for number in enqueue.measure(stations, _SINGLES):
         tell(number)
     for station in stations:
-        station.thaw()
+        thaw(station.worker)
         _drain(station, calls[station.driver.profile], tell)
         tell(worker.memory(station))
-        station.freeze()
+        freeze(station.worker)
 
 
 def _count(station: Station) -> dict[str, int] | None:

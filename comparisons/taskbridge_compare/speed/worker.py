@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from taskbridge_compare.place import StationError
 from taskbridge_compare.speed import counting, enqueue
 from taskbridge_compare.speed.number import Number, unmeasured
 from taskbridge_compare.speed.statistics import percentile
-from taskbridge_compare.station import StationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,7 +139,7 @@ def latency(station: Station, *, rate: float, count: int, seed: int) -> Number:
     key = station.key("speed.latency")
     job = {"key": key, "arguments": dict(task.arguments)}
     request = {"verb": "schedule", "task": task.name, "job": job, "offsets": offsets}
-    late = station.check(station.request(request, seconds=offsets[-1] + 60))["late"]
+    late = station.ask(request, seconds=offsets[-1] + 60)["late"]
     samples = _waits(station, key, count)
     p50, p95, p99 = (percentile(samples, rank) * 1e3 for rank in (50, 95, 99))
     return Number(
@@ -173,7 +173,7 @@ def _wake(station: Station) -> list[float]:
     key = station.key("speed.wake")
     job = {"key": key, "arguments": dict(task.arguments)}
     try:
-        station.check(station.request({"verb": "schedule", "task": task.name, "job": job, "offsets": [0.0]}))
+        station.ask({"verb": "schedule", "task": task.name, "job": job, "offsets": [0.0]})
     except StationError:  # no sample is what says so
         return []
     return _waits(station, key, 1)
