@@ -131,7 +131,10 @@ class Binding(Generic[R]):
         options = self._options
         plain_args, plain_kwargs = self._task.codec.encode(args, kwargs)
         if self.has_native_workers:
-            types = self.backend.native_types if isinstance(self.backend, CarriesTypes) else frozenset()
+            # A row of an outbox is JSON, whatever the engine's own encoding carries.
+            types: frozenset[type] = frozenset()
+            if isinstance(self.backend, CarriesTypes) and self._timing != "outbox":
+                types = self.backend.native_types
             for position, value in enumerate(args):
                 plain_args[position] = unchanged(value, plain_args[position], types, position, self._task.name)
             for keyword, value in kwargs.items():

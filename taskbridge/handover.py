@@ -13,7 +13,7 @@ from taskbridge.errors import BrokerUnavailable, StoreUnavailable
 from taskbridge.registry import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from taskbridge.backend import Backend
     from taskbridge.message import Message
@@ -44,7 +44,7 @@ def hand_over(
 def _hold(messages: Sequence[Message], alias: str, store: Store | None) -> None:
     assert store is not None, "the record says that there is a store"
     try:
-        store.hold(alias, [_portable(message) for message in messages])
+        store.hold(alias, [portable(message) for message in messages])
     except StoreUnavailable as error:
         raise BrokerUnavailable(
             f"The jobs were to wait in the store of {alias!r}, whose backend does not hold so long a delay: {error}",
@@ -52,7 +52,8 @@ def _hold(messages: Sequence[Message], alias: str, store: Store | None) -> None:
         ) from error
 
 
-def _portable(message: Message) -> Message:
+def portable(message: Message, /) -> Message:
+    """The message, or a copy without options for its engine that have no JSON form: `restore_native` knows them."""
     try:
         copy_plain(message.native)
     except Lossy:
@@ -60,8 +61,10 @@ def _portable(message: Message) -> Message:
     return message
 
 
-def restore_native(message: Message, backend: Backend, /) -> None:
-    """Give a message that was kept in a store the options for this engine which its task declares."""
-    task = registry.by_wire_name(backend).get(message.task)
-    if task is not None:
-        message.native = dict(task.options.native.get(backend.engine, {}))
+def restore_native(messages: Iterable[Message], backend: Backend, /) -> None:
+    """Give messages that were kept in a store the options for this engine which their tasks declare."""
+    tasks = registry.by_wire_name(backend)
+    for message in messages:
+        task = tasks.get(message.task)
+        if task is not None:
+            message.native = dict(task.options.native.get(backend.engine, {}))

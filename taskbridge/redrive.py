@@ -91,7 +91,7 @@ def _again(message: Message, number: int, now: datetime, *, without_expiry: bool
 
 def _enqueue(letter: DeadLetter, message: Message) -> None:
     backend = router.backend(letter.backend)
-    restore_native(message, backend)
+    restore_native([message], backend)
     if isinstance(backend, CanReopen):
         backend.reopen(message)
     else:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from taskbridge.codec.limits import Lossy
-from taskbridge.codec.plain import copy_plain
 from taskbridge.codec.unchanged import is_carried, is_unchanged
 from taskbridge.errors import ConfigurationError, InvalidArguments, InvalidTask, UnsupportedFeature
 from taskbridge.settings.suggestion import did_you_mean
@@ -109,23 +107,11 @@ def check_timing(timing: Timing, options: TaskOptions, /, *, label: str) -> None
                 f"rows on. Set TASKBRIDGE_OUTBOX to the URL of the database that your connections lead to, for "
                 f"example postgresql://...; taskbridge worker relays it."
             )
-        check_plain_native(options, label)
     elif options.ordering_key is not None:
         raise UnsupportedFeature(
             f"ordering_key of the task {options.name!r} is refused on {label} with timing={timing!r}: only the outbox "
             f"has an order. Write timing='outbox', or take the key out."
         )
-
-
-def check_plain_native(options: TaskOptions, label: str, /) -> None:
-    """Refuse native options that a row of an outbox cannot hold."""
-    try:
-        copy_plain({engine: dict(values) for engine, values in options.native.items()})
-    except Lossy as loss:
-        raise UnsupportedFeature(
-            f"native{loss.path} of the task {options.name!r} cannot wait in the outbox of {label}: {loss.reason}. Give "
-            f"it a plain JSON value, or choose another timing."
-        ) from None
 
 
 def check_timeout(timeout: timedelta, support: Support, label: str, task: str) -> None:

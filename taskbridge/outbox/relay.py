@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from taskbridge.errors import BrokerUnavailable, StoreUnavailable
-from taskbridge.handover import hand_over
+from taskbridge.handover import hand_over, restore_native
 from taskbridge.identity import new_id
 from taskbridge.outbox.row import to_message, to_record
 from taskbridge.router import router
@@ -162,8 +162,9 @@ class Relay:
 
     def _send(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
         self._record(alias, batch)
-        messages = [message for _, message in batch]
-        hand_over(messages, router.backend(alias), alias, lambda: router.store(alias))
+        messages, backend = [message for _, message in batch], router.backend(alias)
+        restore_native(messages, backend)
+        hand_over(messages, backend, alias, lambda: router.store(alias))
 
     def _record(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
         records = [to_record(row.record) for row, _ in batch if row.record is not None]

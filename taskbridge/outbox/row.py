@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.handover import portable
 from taskbridge.message import Message
 from taskbridge.store import NewRecord
 from taskbridge.store.columns import microseconds, storable
@@ -48,7 +49,16 @@ def write(
     now = microseconds(datetime.now(UTC))
     name = storable(task)
     rows = [
-        (message.id, backend, name, message.queue_name, ordering_key, _text(message), record and _text(record), now)
+        (
+            message.id,
+            backend,
+            name,
+            message.queue_name,
+            ordering_key,
+            _text(portable(message)),
+            record and _text(record),
+            now,
+        )
         for message, record in zip(messages, records, strict=True)
     ]
     try:

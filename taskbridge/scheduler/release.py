@@ -50,8 +50,7 @@ class Release:
         if not claimed.messages:
             return LONGEST_REST
         backend = router.backend(self._alias)
-        for message in claimed.messages:
-            restore_native(message, backend)
+        restore_native(claimed.messages, backend)
         self._enqueue(claimed, backend)
         return timedelta(0)
 

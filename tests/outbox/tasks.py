@@ -15,8 +15,8 @@ def double(number: int) -> int:
     return number * 2
 
 
-@task(native={"memory": {"shape": object}})
-def with_a_class(word: str) -> None:
+@task(native={"memory": {"shape": dict}})
+def with_a_class() -> None:
     """Its native options have no JSON form."""
 
 

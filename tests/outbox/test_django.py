@@ -15,13 +15,22 @@ import pytest
 pytest.importorskip("django")
 
 ROOT = Path(__file__).parents[2]
+OTHER = ["by alias", "by connection", "by Django's router"]
 PROGRAM = """
 import asyncio, contextlib, json, sys
 import django
 from django.conf import settings
 
 tables = json.loads(sys.argv[1])
-settings.configure(USE_TZ=True, DATABASES=tables, DATABASE_ROUTERS=[])
+class Routes:
+    chosen = None
+
+    def db_for_write(self, model, **hints):
+        return self.chosen
+
+settings.configure(
+    USE_TZ=True, DATABASES=tables, DATABASE_ROUTERS=[Routes()], INSTALLED_APPS=["taskbridge.django"]
+)
 django.setup()
 from django.db import connections, transaction
 
@@ -70,6 +79,11 @@ note.enqueue("without a transaction")
 with transaction.atomic(using="other"):
     note.using(connection="other").enqueue("by alias")
     note.using(connection=connections["other"]).enqueue("by connection")
+with transaction.atomic(using="other"):
+    Routes.chosen = "other"
+    note.enqueue("by Django's router")
+    told["relayed by default"] = list(urls(router.settings.__class__()))
+    Routes.chosen = None
 told["rows"] = [rows(default), rows(other)]
 
 relays = [Relay(default), Relay(other)]
@@ -174,13 +188,14 @@ def test_jobs_belong_to_djangos_transactions_and_savepoints(
     )
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])
-    assert told["rows"] == [["outer", "released", "without a transaction"], ["by alias", "by connection"]]
+    assert told["rows"] == [["outer", "released", "without a transaction"], OTHER]
+    assert told["relayed by default"] == ["django://other"]
     assert told["timing inside"] == "on_commit"
     assert told["before the commit"] == []
     assert told["on commit"] == ["on commit"]
     assert told["timing outside"] == "now"
     assert told["at once"] == ["at once"]
-    assert told["relayed"] == ["outer", "released", "without a transaction", "not yet", "by alias", "by connection"]
+    assert told["relayed"] == ["outer", "released", "without a transaction", "not yet", *OTHER]
     assert told["savepoints"] == ["outer", "released"]
     assert told["robust"] == ["the next callback"]
     assert "Committed, but not enqueued" in ran.stderr

@@ -17,7 +17,7 @@ from taskbridge.outbox import relay as relay_module
 from taskbridge.router import router
 from taskbridge.testing import MemoryBackend
 from tests.outbox.connections import plain
-from tests.outbox.tasks import double, note
+from tests.outbox.tasks import double, note, with_a_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,9 +35,11 @@ class Picky(MemoryBackend):
         super().__init__()
         self.refuses: Callable[[Message], bool] = lambda message: "poison" in message.args
         self.calls: list[int] = []
+        self.native: list[dict[str, Any]] = []
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
         self.calls.append(len(messages))
+        self.native += [message.native for message in messages]
         if any(map(self.refuses, messages)):
             raise EnqueueError("too large", maybe_accepted=False)
         super().enqueue(messages)
@@ -211,6 +213,16 @@ def test_a_result_is_recorded_when_its_job_is_sent(
     assert handle.detail_status is taskbridge.DetailStatus.QUEUED
     memory.run_all()
     assert handle.wait(timeout=timedelta(seconds=30)) == 42
+
+
+def test_options_for_the_engine_that_are_no_json_are_those_that_the_task_declares(
+    database_url: str, relay: Relay, picky: Picky
+) -> None:
+    with plain(database_url) as connection:
+        with_a_class.using(connection=connection, timing="outbox").enqueue()
+        connection.commit()
+    relay.beat()
+    assert picky.native == [{"shape": dict}]
 
 
 def test_each_database_of_the_setting_has_a_relay(tmp_path: Any) -> None:

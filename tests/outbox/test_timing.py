@@ -17,7 +17,7 @@ from taskbridge.router import router
 from taskbridge.settings.sources import from_environment
 from taskbridge.task import task
 from tests.outbox.connections import plain
-from tests.outbox.tasks import note, told, with_a_class
+from tests.outbox.tasks import note, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,12 +72,6 @@ def test_an_order_is_refused_where_nobody_keeps_it() -> None:
     taskbridge.configure("memory://")
     with pytest.raises(UnsupportedFeature, match="timing='outbox'"):
         note.using(ordering_key="one").enqueue("never")
-
-
-def test_native_options_that_are_no_json_are_refused(tmp_path: Path) -> None:
-    taskbridge.configure("memory://?timing=outbox", outbox=[f"sqlite:///{tmp_path}/application.db"])
-    with pytest.raises(UnsupportedFeature, match=r"native.*shape.*outbox"):
-        with_a_class.enqueue("never")
 
 
 def test_the_environment_names_outboxes_and_nothing_shows_their_passwords() -> None:
