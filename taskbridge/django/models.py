@@ -1,14 +1,12 @@
-"""The tables of TaskBridge that lie in the project's own database, as models that Django does not manage."""
+"""The outbox as a model that Django does not manage: its table is one of `taskbridge/store/schema.py`."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from django.db import models
 
 
 class OutboxRow(models.Model):
-    """A job that waits in the outbox. Where its table is, is what Django's routers say of this model."""
+    """A job that waits in the outbox. Its table is where Django's routers want this model."""
 
     position = models.BigAutoField(primary_key=True)
     id = models.TextField()
@@ -27,5 +25,17 @@ class OutboxRow(models.Model):
     class Meta:
         managed = False
         db_table = "taskbridge_outbox"
-        verbose_name = "outbox row"
-        default_permissions: ClassVar[tuple[str, ...]] = ()
+        default_permissions = ()
+
+
+class Desk(models.Model):
+    """No table: what the admin pages and their permissions hang on."""
+
+    class Meta:
+        managed = False
+        verbose_name = verbose_name_plural = "jobs"
+        default_permissions = ("view",)
+        permissions = (
+            ("redrive", "Can enqueue dead letters again"),
+            ("view_arguments", "Can see what jobs were called with, and what they returned"),
+        )

@@ -14,7 +14,7 @@ from taskbridge.store.protocol import (
     Store,
     WaitingStore,
 )
-from taskbridge.store.record import DetailStatus, NewRecord, Record, ResultStatus, TaskError
+from taskbridge.store.record import DetailStatus, NewRecord, Page, Record, ResultStatus, TaskError
 from taskbridge.store.standing import Standing
 from taskbridge.store.transition import (
     Cancelled,
@@ -45,6 +45,7 @@ __all__ = [
     "Lease",
     "LeaseStore",
     "NewRecord",
+    "Page",
     "Record",
     "Redrive",
     "ResultStatus",

@@ -14,7 +14,7 @@ from taskbridge.store.memory_cancellations import MemoryCancellationStore
 from taskbridge.store.memory_keys import MemoryKeyStore
 from taskbridge.store.memory_schedules import MemoryScheduleStore
 from taskbridge.store.memory_waiting import MemoryWaitingStore
-from taskbridge.store.record import DetailStatus
+from taskbridge.store.record import DetailStatus, Page
 from taskbridge.store.transition import Failed, Retrying, Started
 
 if TYPE_CHECKING:
@@ -65,6 +65,13 @@ class MemoryStore(MemoryWaitingStore, MemoryKeyStore, MemoryScheduleStore, Memor
         with self._lock:
             row = self._live(job_id)
             return None if row is None else columns.to_record(row)
+
+    def page(self, *, limit: int, after: str = "") -> Page:
+        with self._lock:
+            ids = sorted((job_id for job_id in self._rows if not after or job_id < after), reverse=True)
+            rows = [row for job_id in ids if (row := self._live(job_id)) is not None][:limit]
+        records = tuple(columns.to_record(row) for row in rows)
+        return Page(records=records, after=records[-1].id if len(records) == limit else "")
 
     def close(self) -> None:
         """Nothing: there is nothing to give back."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from taskbridge.store.key import Key
     from taskbridge.store.lease import Lease
     from taskbridge.store.letter import DeadLetter, Selection
-    from taskbridge.store.record import NewRecord, Record
+    from taskbridge.store.record import NewRecord, Page, Record
     from taskbridge.store.standing import Standing
     from taskbridge.store.transition import Transition
     from taskbridge.store.waiting import Claimed
@@ -38,6 +38,12 @@ class ResultStore(Protocol):
 
     def read(self, job_id: str, /) -> Record | None:
         """The record; None if there is none, or if it has expired."""
+
+    def page(self, *, limit: int, after: str = "") -> Page:
+        """About so many records, for somebody who looks: by id, the newest first, or in no order in Redis.
+
+        `after` is what the page before said. A page may be empty and not the last.
+        """
 
     def close(self) -> None:
         """Give back connections. The store may be used again afterwards."""

@@ -135,6 +135,14 @@ class NewRecord(Struct, frozen=True, kw_only=True):
     """The JSON text of `[args, kwargs]`, for an API that shows them with the result; None where they are not kept."""
 
 
+class Page(Struct, frozen=True, kw_only=True):
+    """Some records, and where the next page begins."""
+
+    records: tuple[Record, ...]
+    after: str
+    """Empty: this was the last."""
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """All that is kept of one job. Times are aware, in UTC, to the microsecond."""
 

@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.store import columns
+from taskbridge.store.record import Page
 from taskbridge.store.redis_keys import BATCH, RedisKeys, text
 from taskbridge.store.transition import Failed, Retrying, Started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from redis import Redis
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _KEPT: Final = ("id", "task", "queue_name", "backend", "enqueued_at", "started_at", "priority", "arguments")
 _SET: Final = ("detail_status", "last_attempted_at", "finished_at", "value")
+
+_LOOKS: Final = 20
+"""Portions of the server's keys that one page goes through at most: they may be a million of somebody else's."""
 
 # For each key: the number of its arguments, its life in ms, then fields and values.
 _QUEUED: Final = """
@@ -118,12 +122,26 @@ class RedisResultStore(RedisKeys):
             keys = [self._results + job_id for job_id in ids[start : start + BATCH]]
             self._ask(partial(self._client.delete, *keys))
 
+    def page(self, *, limit: int, after: str = "") -> Page:
+        cursor, keys = int(after or 0), []
+        for _ in range(_LOOKS):
+            cursor, found = self._ask(partial(self._client.scan, cursor, match=f"{self._results}*", count=BATCH))
+            keys += found
+            if cursor == 0 or len(keys) >= limit:
+                break
+        reading = self._client.pipeline(transaction=False)
+        for key in dict.fromkeys(keys):
+            reading.hgetall(key)
+        return Page(records=tuple(map(_record, filter(None, self._ask(reading.execute)))), after=str(cursor or ""))
+
     def read(self, job_id: str, /) -> Record | None:
         found = self._ask(partial(self._client.hgetall, self._results + job_id))
-        if not found:
-            return None
-        fields = {text(name): text(value) for name, value in found.items()}
-        return columns.to_record({name: fields.get(name) for name in columns.NAMES})
+        return _record(found) if found else None
+
+
+def _record(found: Mapping[str | bytes, str | bytes]) -> Record:
+    fields = {text(name): text(value) for name, value in found.items()}
+    return columns.to_record({name: fields.get(name) for name in columns.NAMES})
 
 
 def _pairs(row: Columns, names: Iterable[str]) -> list[str | int]:

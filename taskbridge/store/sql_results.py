@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.store import columns
+from taskbridge.store.record import Page
 from taskbridge.store.sql_tables import SQLTables, batches
 from taskbridge.store.transition import TRANSITIONS, Failed, Retrying, Started, Transition
 
@@ -18,6 +19,10 @@ _TABLE: Final = "taskbridge_results"
 _ROW: Final = f"({', '.join('?' * len(columns.NAMES))})"
 _INSERT: Final = f"INSERT INTO {_TABLE} AS r ({', '.join(columns.NAMES)}) VALUES "  # noqa: S608 - constants only
 _READ: Final = f"SELECT {', '.join(columns.NAMES)} FROM {_TABLE} WHERE id = ? AND expires_at > ?"  # noqa: S608 - as above
+_PAGE: Final = (
+    f"SELECT {', '.join(columns.NAMES)} FROM {_TABLE} "  # noqa: S608 - as above
+    "WHERE expires_at > ? AND (CAST(? AS TEXT) = '' OR id < ?) ORDER BY id DESC LIMIT ?"
+)
 _REPLACE_EXPIRED: Final = (
     " ON CONFLICT (id) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in columns.NAMES if name != "id")
@@ -31,6 +36,7 @@ class SQLResultStore(SQLTables):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._read = self._dialect.sql(_READ)
+        self._page = self._dialect.sql(_PAGE)
         self._apply = {kind: self._dialect.sql(_INSERT + _ROW + _on_conflict(kind)) for kind in TRANSITIONS}
 
     def queued(self, jobs: Sequence[NewRecord], /) -> None:
@@ -57,6 +63,12 @@ class SQLResultStore(SQLTables):
             marks = ", ".join("?" * len(batch))
             statement = f"DELETE FROM {_TABLE} WHERE id IN ({marks})"  # noqa: S608 - constants and placeholders only
             self._execute(self._dialect.sql(statement), batch)
+
+    def page(self, *, limit: int, after: str = "") -> Page:
+        self._prepare()
+        rows = self._fetch(self._page, (columns.now(), after, after, limit))
+        records = tuple(columns.to_record(dict(zip(columns.NAMES, row, strict=True))) for row in rows)
+        return Page(records=records, after=records[-1].id if len(records) == limit else "")
 
     def read(self, job_id: str, /) -> Record | None:
         self._prepare()

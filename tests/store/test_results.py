@@ -101,6 +101,18 @@ def test_a_worker_that_finds_no_record_tells_what_the_job_was_called_with(store:
     assert (record.workers, record.priority, record.arguments) == (("ann-1",), 5, "[[],{}]")
 
 
+def test_all_records_are_seen_page_by_page(store: ResultStore, job: NewRecord) -> None:
+    jobs = [msgspec.structs.replace(job, id=f"{job.id}-{n}") for n in range(25)]
+    store.queued(jobs)
+    seen: list[str] = []
+    page = store.page(limit=10)
+    seen += [record.id for record in page.records]
+    while page.after:
+        page = store.page(limit=10, after=page.after)
+        seen += [record.id for record in page.records]
+    assert {each.id for each in jobs} <= set(seen)
+
+
 def test_no_record_is_none(store: ResultStore) -> None:
     assert store.read("nobody") is None
 

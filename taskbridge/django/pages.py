@@ -1,0 +1,151 @@
+"""The admin pages themselves. They read through the store's protocol, so that a store in Redis is shown too."""
+
+from __future__ import annotations
+
+import functools
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from msgspec import UNSET
+
+from taskbridge.django.redriving import redrive_letters
+from taskbridge.errors import ConfigurationError, StoreUnavailable
+from taskbridge.outbox import open_outbox
+from taskbridge.outbox.databases import shown, urls
+from taskbridge.router import router
+from taskbridge.store import Selection
+from taskbridge.store.columns import moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from django.contrib.admin import ModelAdmin
+
+    from taskbridge.store import Store
+
+    Page = Callable[[HttpRequest], tuple[str, Mapping[str, Any]] | HttpResponse]
+
+SHOWN: Final = 100
+"""Jobs, letters and rows on one page."""
+_FOLDER: Final = "admin/taskbridge/desk"
+_ARGUMENTS: Final = "taskbridge.view_arguments"
+
+
+def guarded(page: Page, desk: ModelAdmin, /) -> Callable[[HttpRequest], HttpResponse]:
+    """The page as a view for those who may see it, with what every admin page needs."""
+
+    @functools.wraps(page)
+    def view(request: HttpRequest) -> HttpResponse:
+        if not desk.has_view_permission(request):
+            raise PermissionDenied
+        if request.method not in ("GET", "HEAD") and page is not dead_letters:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        try:
+            answer = page(request)
+        except (StoreUnavailable, ConfigurationError) as error:
+            answer = "page.html", {"title": "Jobs", "problem": str(error)}
+        if isinstance(answer, HttpResponse):
+            return answer
+        template, found = answer
+        context = {
+            **desk.admin_site.each_context(request),
+            "opts": desk.opts,
+            "aliases": sorted(router.settings.backends),
+            "alias": _alias(request),
+            "may_redrive": request.user.has_perm("taskbridge.redrive"),
+            "may_see_arguments": request.user.has_perm(_ARGUMENTS),
+            **found,
+        }
+        return TemplateResponse(request, f"{_FOLDER}/{template}", context)
+
+    return view
+
+
+def jobs(request: HttpRequest) -> tuple[str, Mapping[str, Any]] | HttpResponse:
+    """The records of one store, page by page."""
+    if wanted := request.GET.get("id", "").strip():
+        return _to("job", request, id=wanted)
+    page = _store(request).page(limit=SHOWN, after=request.GET.get("after", ""))
+    return "jobs.html", {"title": "Jobs", "page": page}
+
+
+def job(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
+    """One record."""
+    record = _store(request).read(request.GET.get("id", ""))
+    if record is None:
+        raise Http404("Nothing is recorded under this id: results are off, it has expired, or it is another backend's.")
+    value = None if record.value is UNSET else msgspec.json.encode(record.value).decode()
+    return "job.html", {"title": f"Job {record.id}", "record": record, "value": value}
+
+
+def dead_letters(request: HttpRequest) -> tuple[str, Mapping[str, Any]] | HttpResponse:
+    """The dead letters of one store; a POST enqueues those that are marked again."""
+    store = _store(request)
+    if request.method == "POST":
+        if not request.user.has_perm("taskbridge.redrive"):
+            raise PermissionDenied
+        for level, words in redrive_letters(request.POST.getlist("letter"), store, user=request.user):
+            messages.add_message(request, level, words)
+        return _to("dead", request)
+    state: Literal["dead", "redriven"] = "redriven" if request.GET.get("state") == "redriven" else "dead"
+    letters = list(islice(store.letters(Selection(state=state)), SHOWN + 1))
+    return "dead.html", {
+        "title": "Dead letters",
+        "letters": letters[:SHOWN],
+        "are_more": len(letters) > SHOWN,
+        "state": state,
+    }
+
+
+def dead_letter(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
+    """One dead letter, with its history."""
+    letter = next(_store(request).letters(Selection(ids=(request.GET.get("id", ""),), state=None)), None)
+    if letter is None:
+        raise Http404("There is no such dead letter: it was discarded, or its time has passed.")
+    message = letter.message
+    call = None if message is None else msgspec.json.encode([message.args, message.kwargs]).decode()
+    return "letter.html", {"title": f"Dead letter {letter.id}", "letter": letter, "call": call}
+
+
+def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
+    """What waits in the outboxes of the application's databases, and what was given up."""
+    del request
+    databases = []
+    for url in urls(router.settings):
+        table = open_outbox(url)
+        exists = table.exists()
+        rows = [*table.dead(SHOWN), *table.waiting(SHOWN)] if exists else []
+        databases.append(
+            {
+                "name": shown(url),
+                "exists": exists,
+                "counts": table.counts() if exists else [],
+                "rows": [{"row": row, "written_at": moment(row.written_at)} for row in rows],
+            }
+        )
+    return "outbox.html", {"title": "Outbox", "databases": databases}
+
+
+def _alias(request: HttpRequest) -> str:
+    return str(request.GET.get("backend") or "default")
+
+
+def _store(request: HttpRequest) -> Store:
+    alias = _alias(request)
+    store = router.store(alias)
+    if store is None:
+        raise ConfigurationError(f"The backend {alias!r} has no store: name one in its URL, ?store=redis://...")
+    return store
+
+
+def _to(page: str, request: HttpRequest, **query: str) -> HttpResponse:
+    found = reverse(f"admin:taskbridge_desk_{page}", current_app=getattr(request, "current_app", None))
+    return redirect(f"{found}?{urlencode({'backend': _alias(request), **query})}")

@@ -1,0 +1,197 @@
+"""Who may see what, what may be done, and that hostile names and arguments stay text in a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taskbridge.process import Command, Process, free_port
+from tests.browser import PATIENCE, browsing
+from tests.conformance.backends import ROOT
+from tests.django_admin.hostile import HOSTILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.browser import Browser
+
+PAGES = ("", "job/?id=x", "dead/", "dead/letter/?id=letter-1", "outbox/")
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The project, served."""
+
+    url: str
+    letter: str
+    environment: dict[str, str]
+
+    def page(self, path: str) -> str:
+        return f"{self.url}/admin/taskbridge/desk/{path}"
+
+    def python(self, code: str) -> Any:
+        """What a program of the project prints, which is JSON."""
+        head = "import django, json; django.setup()\n"
+        ran = subprocess.run(
+            [sys.executable, "-c", head + code], env=self.environment, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module", params=["huey+sqlite", "rq+redis"])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The project with its store in SQL, and in Redis where there are no tables."""
+    folder = tmp_path_factory.mktemp("site")
+    if request.param == "rq+redis":
+        url = f"rq+{request.getfixturevalue('redis_server').fresh_url()}"
+    else:
+        url = f"huey+sqlite:///{folder}/queue.db"
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.django_admin.settings",
+        "PYTHONPATH": str(ROOT),
+        "TEST_TASKS_URL": url,
+        "TEST_DATABASE": f"sqlite:///{folder}/django.db",
+        "TEST_SIGNALS": str(folder / "signals"),
+    }
+    manage = [sys.executable, "-m", "django"]
+    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True, timeout=120)
+    seeded = subprocess.run(
+        [sys.executable, "-m", "tests.django_admin.seed"], env=environment, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert seeded.returncode == 0, seeded.stderr
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    argv = (*manage, "runserver", "--noreload", "--insecure", address)
+    with Process(Command(argv=argv, environment=environment), log=folder / "log") as process:
+        process.wait_until(lambda: _answers(f"http://{address}/admin/"), within=PATIENCE)
+        yield Site(f"http://{address}", json.loads(seeded.stdout)["letter"], environment)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browsing(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return True
+    except OSError:
+        return False
+
+
+def log_in(browser: Browser, site: Site, name: str) -> None:
+    """As this user, whoever was there before."""
+    browser.open(f"{site.url}/admin/login/")
+    browser.forget()
+    browser.open(f"{site.url}/admin/login/?next=/admin/taskbridge/desk/")
+    browser.type("#id_username", name)
+    browser.type("#id_password", "secret")
+    browser.click("[type=submit]")
+
+
+def test_hostile_names_and_arguments_stay_text_on_every_page(browser: Browser, site: Site) -> None:
+    log_in(browser, site, "boss")
+    seen = [browser.text]
+    links = browser.run("return [...document.querySelectorAll('#result_list a')].map(a => a.href)")
+    assert len(links) == 2
+    for page in ("dead/", "dead/?state=redriven", "outbox/", "?backend=" + "%3Cscript%3E"):
+        browser.open(site.page(page))
+        assert browser.run("return window.owned") is None
+        seen.append(browser.text)
+        links += browser.run("return [...document.querySelectorAll('#result_list a')].map(a => a.href)")
+    for link in links:
+        browser.open(link)
+        assert browser.run("return window.owned") is None
+        assert browser.run("return document.querySelectorAll('img').length") == 0
+        seen.append(browser.text)
+    assert sum(HOSTILE in text for text in seen) >= 6
+    succeeded = next(text for text in seen if "Returned" in text and "SUCCESSFUL" in text)
+    assert HOSTILE.replace('"', '\\"') in succeeded
+
+
+def test_who_may_enqueues_a_dead_letter_again_which_leaves_a_trace(browser: Browser, site: Site) -> None:
+    log_in(browser, site, "boss")
+    browser.open(site.page("dead/"))
+    browser.click(f"input[name=letter][value='{site.letter}']")
+    browser.click("input[value='Enqueue again']")
+    browser.until(f"Enqueued again: {site.letter}.")
+    assert browser.run("return document.querySelectorAll('input[name=letter]').length") == 1
+    browser.open(site.page("dead/?state=redriven"))
+    assert site.letter in browser.text
+    trace = site.python(
+        "from django.contrib.admin.models import LogEntry\n"
+        "print(json.dumps([[e.user.username, e.object_id, e.change_message] for e in LogEntry.objects.all()]))"
+    )
+    assert trace == [["boss", site.letter, "Enqueued again."]]
+    kept = site.python(
+        "from taskbridge.router import router; from taskbridge.store import Selection\n"
+        f"letter, = router.store().letters(Selection(ids=({site.letter!r},), state=None))\n"
+        "print(json.dumps(letter.redrives))"
+    )
+    assert kept == 1
+
+
+def test_who_may_only_look_sees_no_arguments_and_can_enqueue_nothing(browser: Browser, site: Site) -> None:
+    log_in(browser, site, "looker")
+    browser.open(site.page("dead/?state=redriven"))
+    links = browser.run("return [...document.querySelectorAll('#result_list a')].map(a => a.href)")
+    browser.open(site.page(""))
+    links += browser.run("return [...document.querySelectorAll('#result_list a')].map(a => a.href)")
+    for link in links:
+        browser.open(link)
+        assert "hidden: it needs the permission" in browser.text
+        assert "key" not in browser.text
+    browser.open(site.page("dead/"))
+    assert "raw-" in browser.text
+    assert browser.run("return document.querySelectorAll('#result_list input').length") == 0
+    # A form of one's own, with the token that the page has.
+    browser.run(
+        "const form = document.querySelector('form[method=post][action=\"\"], #content form');"
+        "const field = document.createElement('input'); field.name = 'letter'; field.value = 'letter-1';"
+        "form.append(field); form.submit()"
+    )
+    browser.open(site.page("dead/"))
+    assert site.python(
+        "from django.contrib.admin.models import LogEntry\n"
+        "print(json.dumps(LogEntry.objects.filter(user__username='looker').count()))"
+    ) == 0  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "told"), [("staff", "403 Forbidden"), ("customer", "Username:")])
+def test_who_has_no_permission_gets_nothing(name: str, told: str, browser: Browser, site: Site) -> None:
+    log_in(browser, site, name)
+    for page in PAGES:
+        browser.open(site.page(page))
+        assert told in browser.text
+        assert "tests.django_backend" not in browser.text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_stranger_is_sent_to_the_login(page: str, site: Site) -> None:
+    with urllib.request.urlopen(site.page(page), timeout=30) as answer:
+        assert "/admin/login/" in answer.url
+        assert "tests.django_backend" not in answer.read().decode()
+
+
+def test_a_form_without_its_token_is_refused(site: Site) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(site.page("dead/"), b"letter=letter-1", timeout=30)
