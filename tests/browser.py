@@ -52,11 +52,11 @@ class Browser:
         """All that is to be read on the page."""
         return str(self.run("return document.body.innerText"))
 
-    def until(self, words: str) -> None:
-        """Wait for words to be read on the page."""
+    def until(self, *words: str) -> None:
+        """Wait until one of these is to be read on the page."""
         deadline = time.monotonic() + PATIENCE.total_seconds()
-        while words not in self.text:
-            assert time.monotonic() < deadline, f"{words!r} is not on the page:\n{self.text}"
+        while not any(each in self.text for each in words):
+            assert time.monotonic() < deadline, f"not one of {words!r} is on the page:\n{self.text}"
             time.sleep(0.05)
 
     def forget(self) -> None:

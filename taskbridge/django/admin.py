@@ -29,6 +29,7 @@ class DeskAdmin(admin.ModelAdmin):
                 ("dead/", pages.dead_letters, "dead"),
                 ("dead/letter/", pages.dead_letter, "letter"),
                 ("outbox/", pages.outbox, "outbox"),
+                ("periodic/", pages.schedules, "schedules"),
             )
         ]
 

@@ -40,11 +40,8 @@ class AdoptedTask(Task[..., Any, Any]):
 
     def __init__(self, declared: Any, options: TaskOptions, **of_copy: Any) -> None:
         super().__init__(_begun(declared), options, codec_of(declared), declared.module_path, **of_copy)
+        self.is_coroutine = inspect.iscoroutinefunction(declared.func)
         self.declared = declared
-
-    @property
-    def is_coroutine(self) -> bool:
-        return inspect.iscoroutinefunction(self.declared.func)
 
     def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
         record, value = announcing.known(attempt, outcome), None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,8 +22,10 @@ from taskbridge.errors import ConfigurationError, StoreUnavailable
 from taskbridge.outbox import open_outbox
 from taskbridge.outbox.databases import shown, urls
 from taskbridge.router import router
+from taskbridge.schedules import known_schedules
 from taskbridge.store import Selection
 from taskbridge.store.columns import moment
+from taskbridge.worker import import_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,6 +135,29 @@ def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
             }
         )
     return "outbox.html", {"title": "Outbox", "databases": databases}
+
+
+def schedules(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
+    """The periodic tasks, and how far each has come."""
+    del request
+    import_tasks(())
+    now = datetime.now(UTC)
+    rows = []
+    for schedule in sorted(known_schedules(), key=lambda schedule: schedule.name):
+        alias = schedule.task.options.backend
+        store = router.store(alias)
+        standing = None if store is None else store.standings([schedule.name]).get(schedule.name)
+        is_paused = standing is not None and standing.is_paused
+        rows.append(
+            {
+                "schedule": schedule,
+                "alias": alias,
+                "standing": standing,
+                "state": "paused" if is_paused else "active" if standing is not None else "never seen by a scheduler",
+                "next": None if is_paused else schedule.timetable.after(now),
+            }
+        )
+    return "schedules.html", {"title": "Periodic tasks", "rows": rows}
 
 
 def _alias(request: HttpRequest) -> str:

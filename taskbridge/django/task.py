@@ -34,6 +34,7 @@ class Task(framework.Task):  # type: ignore[type-arg]  # Django's own has no par
     expires: timedelta | datetime | UnsetType | None = UNSET
     result: bool | UnsetType = UNSET
     delivery: Delivery | UnsetType | None = UNSET
+    cancellable: bool | UnsetType = UNSET
     key: str | Callable[..., str] | UnsetType | None = UNSET
     key_ttl: timedelta | UnsetType = UNSET
     native: Mapping[str, Mapping[str, Any]] | UnsetType = UNSET

@@ -33,9 +33,14 @@ def install_packages(kinds: Sequence[Kind]) -> None:
 
     Raises ServiceUnavailable if that fails.
     """
+    install_named([PACKAGES[kind] for kind in kinds], wanted=[f"{kind} server" for kind in kinds])
+
+
+def install_named(packages: Sequence[str], /, *, wanted: Sequence[str]) -> None:
+    """The same for packages by their Debian names; `wanted` is what an error calls them."""
     with _no_service_starts():
-        _apt_get("update", kinds=kinds)
-        _apt_get("install", "--yes", "--no-install-recommends", *(PACKAGES[kind] for kind in kinds), kinds=kinds)
+        _apt_get("update", wanted=wanted)
+        _apt_get("install", "--yes", "--no-install-recommends", *packages, wanted=wanted)
 
 
 def install(kind: Kind) -> Installation:
@@ -50,7 +55,7 @@ def install(kind: Kind) -> Installation:
     return found.from_origin("apt")
 
 
-def _apt_get(*arguments: str, kinds: Sequence[Kind]) -> None:
+def _apt_get(*arguments: str, wanted: Sequence[str]) -> None:
     done = subprocess.run(
         ["apt-get", "--quiet", "-o", "DPkg::Lock::Timeout=300", *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
@@ -63,7 +68,7 @@ def _apt_get(*arguments: str, kinds: Sequence[Kind]) -> None:
     )
     if done.returncode != 0:
         raise ServiceUnavailable(
-            f"no {' or '.join(kinds)} server: `apt-get {' '.join(arguments)}` failed, exit code {done.returncode}:\n"
+            f"no {' or '.join(wanted)}: `apt-get {' '.join(arguments)}` failed, exit code {done.returncode}:\n"
             + "\n".join(done.stdout.splitlines()[-10:])
         )
 

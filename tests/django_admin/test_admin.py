@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.browser import Browser
 
-PAGES = ("", "job/?id=x", "dead/", "dead/letter/?id=letter-1", "outbox/")
+PAGES = ("", "job/?id=x", "dead/", "dead/letter/?id=letter-1", "outbox/", "periodic/")
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -106,6 +106,7 @@ def log_in(browser: Browser, site: Site, name: str) -> None:
     browser.type("#id_username", name)
     browser.type("#id_password", "secret")
     browser.click("[type=submit]")
+    browser.until("LOG OUT", "403 Forbidden", "Please enter the correct username")
 
 
 def test_hostile_names_and_arguments_stay_text_on_every_page(browser: Browser, site: Site) -> None:
@@ -113,7 +114,7 @@ def test_hostile_names_and_arguments_stay_text_on_every_page(browser: Browser, s
     seen = [browser.text]
     links = browser.run("return [...document.querySelectorAll('#result_list a')].map(a => a.href)")
     assert len(links) == 2
-    for page in ("dead/", "dead/?state=redriven", "outbox/", "?backend=" + "%3Cscript%3E"):
+    for page in ("dead/", "dead/?state=redriven", "outbox/", "periodic/", "?backend=" + "%3Cscript%3E"):
         browser.open(site.page(page))
         assert browser.run("return window.owned") is None
         seen.append(browser.text)
@@ -169,7 +170,7 @@ def test_who_may_only_look_sees_no_arguments_and_can_enqueue_nothing(browser: Br
         "const field = document.createElement('input'); field.name = 'letter'; field.value = 'letter-1';"
         "form.append(field); form.submit()"
     )
-    browser.open(site.page("dead/"))
+    browser.until("403 Forbidden")
     assert site.python(
         "from django.contrib.admin.models import LogEntry\n"
         "print(json.dumps(LogEntry.objects.filter(user__username='looker').count()))"

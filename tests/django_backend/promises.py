@@ -25,6 +25,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from taskbridge.django import Backend, framework
+from taskbridge.django.keywords import NAMES
 from taskbridge.process import Command, Process
 from taskbridge.router import router
 from taskbridge.testing import MemoryBackend
@@ -532,6 +533,10 @@ def test_the_end_of_a_job_is_told_once_after_its_last_attempt(finish: Finish) ->
 
 
 # What TaskBridge adds
+
+
+def test_every_option_of_taskbridge_is_one_of_the_task_class() -> None:
+    assert {field.name for field in fields(Backend.task_class)} >= set(NAMES)
 
 
 def test_what_has_been_done_once_is_successful_again_with_the_first_value(finish: Finish) -> None:
