@@ -60,6 +60,8 @@ class Station:
         self.workers_started = 0
         self.sent = 0
         self.worker: Process | None = None
+        self.second: Process | None = None
+        """Another worker beside the first, where a fault needs one."""
         self.place = self._lay_out(url, "producer", slots)
         """Where the application lies."""
         self._producer = ProducerProcess(self.place, folder / "producer.log", self.ledger)
@@ -109,6 +111,18 @@ class Station:
             return self.worker
         if self.worker is not None:
             self.worker.kill_tree()
+        self.worker = self._worker_process()
+        return self.worker
+
+    def start_second(self) -> Process:
+        """Start another such worker beside the first, if none runs."""
+        if self.second is None or not self.second.running:
+            if self.second is not None:
+                self.second.kill_tree()
+            self.second = self._worker_process()
+        return self.second
+
+    def _worker_process(self) -> Process:
         self.workers_started += 1
         command = Command(
             argv=self._worker_place.application.worker,
@@ -118,8 +132,7 @@ class Station:
             label=f"{self.driver.backend} worker",
         )
         self.ledger.write("worker", "", argv=list(command.argv))
-        self.worker = Process(command, log=self.folder / f"worker-{self.workers_started}.log")
-        return self.worker
+        return Process(command, log=self.folder / f"worker-{self.workers_started}.log")
 
     def kill_worker_tree(self, key: str) -> Event:
         """SIGKILL every process of the worker at once; the fault's event is written before."""
@@ -130,10 +143,11 @@ class Station:
         return self.ledger.events()[-1]
 
     def stop_worker(self) -> None:
-        """End the worker, however it takes it."""
-        if self.worker is not None:
-            self.worker.kill_tree()
-            self.worker = None
+        """End the worker, and the second one, however they take it."""
+        for worker in (self.worker, self.second):
+            if worker is not None:
+                worker.kill_tree()
+        self.worker = self.second = None
 
     def sentinel(self, name: str, *, seconds: float) -> str:
         """Enqueue a short job behind all others and wait for its end; its key. Raises NotSeen.

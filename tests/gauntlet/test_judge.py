@@ -68,6 +68,38 @@ def test_a_zombie_that_ends_after_its_replacement_began_is_unexplained() -> None
     assert judge(doubled, asked(3)).unexplained == (f"{TOKEN}-3",)
 
 
+def paused(begin: float, end: float, *pids: int) -> list[Event]:
+    return [
+        event("fault", begin, fault="pause", number=7, pids=list(pids)),
+        event("resumed", end, number=7),
+    ]
+
+
+def test_a_pause_explains_what_replaced_the_paused_and_what_the_resumed_had_in_hand() -> None:
+    """Job 3 slept through the pause in process 30; job 4 lay there, and was run by 31 and then by 30."""
+    twice = history(ran(3, 20.0, 40.1, pid=30), ran(3, 35.0, 36.0, pid=31), ran(4, 37.0, 37.1, pid=31))
+    twice = history(GOOD, enqueued(3, 4), twice, ran(4, 40.2, 40.3, pid=30), paused(21.0, 40.0, 30))
+    found = judge(twice, asked(4))
+    assert (found.colour, found.zombies) == ("green", 1), found.text
+    assert found.extra == {"cut": 1, "worker paused": 1, "worker resumed": 1}
+    late = history(twice, ran(3, 60.0, 60.1, pid=30))
+    assert judge(late, asked(4)).unexplained == (f"{TOKEN}-3",)
+
+
+def test_what_only_a_zombie_has_completed_is_lost() -> None:
+    """It acknowledged the job of its replacement, which was then killed, and no other followed."""
+    gone = history(GOOD, enqueued(3), ran(3, 20.0, 40.1, pid=30), began(3, 35.0, pid=31), paused(21.0, 40.0, 30))
+    found = judge(history(gone, killed(40.5, 31, number=8), residual(3)), asked(3))
+    assert (found.colour, found.lost) == ("red", (f"{TOKEN}-3",))
+
+
+def test_a_broker_that_was_restarted_is_timed_until_a_job_that_began_then_has_ended() -> None:
+    fault = [event("fault", 30.0, fault="broker SIGKILL", number=4), event("healed", 31.0, number=4)]
+    held = ran(3, 29.0, 31.5)
+    found = judge(history(GOOD, enqueued(3, 4), fault, held, ran(4, 33.0, 33.5)), asked(4))
+    assert found.resumed == (2.5,)
+
+
 def test_a_kill_explains_only_what_it_cut() -> None:
     """The first run was in another process than those that were killed."""
     doubled = history(GOOD, enqueued(3), began(3, 1.5, pid=99), ran(3, 10.0, 10.1))

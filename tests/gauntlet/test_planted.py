@@ -8,6 +8,7 @@ import pytest
 
 from taskbridge_compare.drivers.lease_queue import LEASE_QUEUES, Bug, LeaseQueue
 from taskbridge_compare.gauntlet.cell import run_cell
+from taskbridge_compare.gauntlet.pause_fault import PAUSE
 from taskbridge_compare.gauntlet.plan import Cell, Size
 from taskbridge_compare.gauntlet.worker_faults import SIGKILL
 from taskbridge_compare.servers import Servers
@@ -25,7 +26,9 @@ RED: dict[Bug, str] = {
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("queue", LEASE_QUEUES, ids=lambda queue: queue.bug)
+@pytest.mark.parametrize(
+    "queue", [queue for queue in LEASE_QUEUES if queue.bug in ("none", *RED)], ids=lambda queue: queue.bug
+)
 def test_each_bug_turns_its_own_column_red(queue: LeaseQueue, tmp_path: Path) -> None:
     cell = Cell(driver=queue, fault=SIGKILL, repeat=1, size=SMALL)
     found = run_cell(cell, Servers(tmp_path), tmp_path, tmp_path, stopping=None, command="")
@@ -36,3 +39,13 @@ def test_each_bug_turns_its_own_column_red(queue: LeaseQueue, tmp_path: Path) ->
     assert found.colour == "red", found.text
     columns = ("lost", "stuck", "parked", "unsearched", "ghosts", "unexplained")
     assert [name for name in columns if getattr(found, name)] == [RED[queue.bug]], found.text
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("bug", ["none", "zombie-acks"])
+def test_what_a_paused_worker_acknowledges_in_the_name_of_another_is_lost(bug: Bug, tmp_path: Path) -> None:
+    cell = Cell(driver=LeaseQueue(bug=bug), fault=PAUSE, repeat=1, size=SMALL)
+    found = run_cell(cell, Servers(tmp_path), tmp_path, tmp_path, stopping=None, command="")
+    assert found.zombies == 1, found.text
+    assert found.extra.get("worker paused"), found.text
+    assert (found.colour, len(found.lost)) == (("green", 0) if bug == "none" else ("red", 1)), found.text

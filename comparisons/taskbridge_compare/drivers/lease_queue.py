@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from taskbridge_compare.workload import Workload
 
-Bug = Literal["none", "acks-early", "no-reaper", "no-renewal", "no-fence"]
+Bug = Literal["none", "acks-early", "no-reaper", "no-renewal", "no-fence", "zombie-acks"]
 
 _APP = """\
 import json
@@ -85,7 +85,8 @@ def slot():
             threading.Thread(target=renew, args=(job_id, token, done)).start()
         probe.attempt(getattr({module}, FUNCTIONS[name]), json.loads(body))
         done.set()
-        owner = "owner" if BUG == "no-renewal" else "?"  # else two would take a long job from each other for ever
+        # Without renewal two would take a long job from each other for ever.
+        owner = "owner" if BUG in ("no-renewal", "zombie-acks") else "?"
         connection.execute(f"delete from job where id = ? and owner = {{owner}}", (job_id, token)[: 1 + (owner == "?")])
 
 

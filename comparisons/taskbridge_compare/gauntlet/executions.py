@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskbridge_compare.ledger import Event
 
@@ -65,6 +65,26 @@ class Break:
     healed: float
     key: str = ""
     """The job whose message was on its way to a worker; empty if the broker itself was gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A worker that stood still for longer than its leases, and then went on as if nothing had been."""
+
+    begin: float
+    end: float
+    pids: frozenset[int]
+
+    def holds(self, execution: Execution) -> bool:
+        """True if the execution is one of the paused worker's."""
+        return bool({execution.pid, execution.parent} & self.pids)
+
+    def made_zombie(self, execution: Execution, others: Sequence[Execution]) -> bool:
+        """True if the execution slept through the pause, and its job began elsewhere before it was over."""
+        if not self.holds(execution) or execution.begin >= self.begin:
+            return False
+        over = execution.until if execution.until is not None else math.inf
+        return over >= self.end and any(self.begin < other.begin < over for other in others)
 
 
 def executions(history: Iterable[Event]) -> dict[str, list[Execution]]:
@@ -129,6 +149,19 @@ def breaks(history: Iterable[Event]) -> list[Break]:
             found.append(Break(begin=killed[event.extra["number"]], healed=event.at))
         elif event.kind == "cut" and event.extra["way"] == "delivery":
             found.append(Break(begin=event.at, healed=event.at, key=event.key))
+    return found
+
+
+def pauses(history: Iterable[Event]) -> list[Pause]:
+    """Every pause of a worker."""
+    found: list[Pause] = []
+    stopped: dict[int, Event] = {}
+    for event in history:
+        if event.kind == "fault" and event.extra["fault"] == "pause":
+            stopped[event.extra["number"]] = event
+        elif event.kind == "resumed":
+            begun = stopped[event.extra["number"]]
+            found.append(Pause(begin=begun.at, end=event.at, pids=frozenset(begun.extra["pids"])))
     return found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskbridge_compare.gauntlet.executions import Break, Death, Execution
+    from taskbridge_compare.gauntlet.executions import Break, Death, Execution, Pause
 
 ACK_WINDOW_SECONDS = 0.5
 """An execution that ended so shortly before a kill may not have been acknowledged yet."""
@@ -17,8 +17,18 @@ SLOW_ACK_WINDOW_SECONDS = 3.0
 RECONNECT_SECONDS = 2.0
 """For so long after a break a worker may run what it holds, although the broker gives it to others again."""
 
+RESUMED_SECONDS = 5.0
+"""For so long after a pause a worker may begin what it held, although others were given it meanwhile."""
+
 Explanation = Literal[
-    "cut", "not acknowledged", "broken connection", "forgotten by the broker", "sent again", "unexplained"
+    "cut",
+    "not acknowledged",
+    "broken connection",
+    "forgotten by the broker",
+    "worker paused",
+    "worker resumed",
+    "sent again",
+    "unexplained",
 ]
 
 
@@ -27,6 +37,7 @@ def explain(
     after: Execution,
     deaths: Sequence[Death],
     breaks: Sequence[Break],
+    pauses: Sequence[Pause] = (),
     *,
     begun_in_slot: Sequence[float],
     sent_doubtfully: bool,
@@ -47,6 +58,11 @@ def explain(
             return "broken connection"
         if not gap.key and before.finished is not None and 0 < gap.begin - before.finished <= forgets:
             return "forgotten by the broker"
+    for pause in pauses:
+        if _held_when_paused(before, after, pause):
+            return "worker paused"
+        if pause.holds(after) and pause.begin <= before.begin and 0 <= after.begin - pause.end <= RESUMED_SECONDS:
+            return "worker resumed"
     if sent_doubtfully:
         return "sent again"
     return "unexplained"
@@ -64,6 +80,13 @@ def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
     """True if the worker held the job over the break: its acknowledgement was lost, and the broker gave it again."""
     over = before.until if before.until is not None else after.begin
     return over >= gap.begin - ACK_WINDOW_SECONDS and before.begin <= gap.healed + RECONNECT_SECONDS
+
+
+def _held_when_paused(before: Execution, after: Execution, pause: Pause) -> bool:
+    """True if the paused worker had not acknowledged the job yet, so that its lease ran out."""
+    over = before.until if before.until is not None else after.begin
+    began_before = before.begin < pause.end and pause.begin < after.begin
+    return pause.holds(before) and began_before and over >= pause.begin - ACK_WINDOW_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

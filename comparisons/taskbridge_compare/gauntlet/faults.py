@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskbridge_compare.gauntlet.broker_fault import BROKER
 from taskbridge_compare.gauntlet.cut_faults import DELIVERY, ENQUEUE
+from taskbridge_compare.gauntlet.pause_fault import PAUSE
 from taskbridge_compare.gauntlet.worker_faults import SIGKILL, SIGTERM
 
 if TYPE_CHECKING:
@@ -13,4 +14,4 @@ if TYPE_CHECKING:
 
     from taskbridge_compare.gauntlet.fault import Fault
 
-FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (SIGKILL, SIGTERM, BROKER, DELIVERY, ENQUEUE)}
+FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in (SIGKILL, SIGTERM, BROKER, DELIVERY, ENQUEUE, PAUSE)}

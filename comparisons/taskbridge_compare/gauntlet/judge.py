@@ -11,13 +11,13 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from taskbridge_compare.gauntlet.executions import breaks, cut_enqueues, deaths, executions, hits
+from taskbridge_compare.gauntlet.executions import breaks, cut_enqueues, deaths, executions, hits, pauses
 from taskbridge_compare.gauntlet.explain import explain, recoveries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskbridge_compare.gauntlet.executions import Break, Death, Execution
+    from taskbridge_compare.gauntlet.executions import Break, Death, Execution, Pause
     from taskbridge_compare.ledger import Event
 
 BAR_SECONDS = 30.0
@@ -61,6 +61,10 @@ class Judgement:
     """Seconds that a worker which was left alone needed until a cut job began again, for each cut, sorted."""
     waited: tuple[float, ...] = ()
     """Seconds from each cut to its job's next beginning, whatever struck in between, sorted."""
+    resumed: tuple[float, ...] = ()
+    """Seconds from each restart of the broker until a job that began after it had completed, sorted."""
+    zombies: int = 0
+    """Executions that slept through a pause and went on beside what replaced them. They complete nothing."""
 
     def plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -90,18 +94,25 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
     """
     own = [event for event in history if event.key.startswith(asked["token"] + "-")]
     runs = executions(own)
-    ends, gaps = deaths(history), breaks(history)
+    ends, gaps, stills = deaths(history), breaks(history), pauses(history)
     confirmed = {event.key for event in own if event.kind == "enqueued"}
     refusals = {event.key: event.extra.get("maybe_accepted") for event in own if event.kind == "refused"}
     doubtful = {key for key, maybe in refusals.items() if maybe is not False} - confirmed
 
-    done = {key for key, all_ in runs.items() if any(run.finished is not None for run in all_)}
+    zombies = {
+        id(run) for all_ in runs.values() for run in all_ if any(still.made_zombie(run, all_) for still in stills)
+    }
+    done = {
+        key for key, all_ in runs.items() if any(run.finished is not None and id(run) not in zombies for run in all_)
+    }
     never = (confirmed | (doubtful & runs.keys())) - done
     fates = _fates(never, {event.key: event.extra["places"] for event in own if event.kind == "residual"})
     surely_not = refusals.keys() - doubtful - confirmed
     fates["ran although its enqueue said that it cannot"] = sorted(surely_not & runs.keys())
 
-    why = _repeats(runs, ends, gaps, sent_doubtfully=cut_enqueues(own) | doubtful, forgets=asked["broker_forgets"])
+    why = _repeats(
+        runs, ends, gaps, stills, sent_doubtfully=cut_enqueues(own) | doubtful, forgets=asked["broker_forgets"]
+    )
     fates["ran again, and no strike explains it"] = sorted(why.pop("unexplained", []))
 
     recovered = [one for all_ in runs.values() for one in recoveries(all_, ends, gaps)]
@@ -131,6 +142,8 @@ def judge(history: Sequence[Event], asked: Mapping[str, Any]) -> Judgement:
         extra={word: len(keys) for word, keys in sorted({**why, "unexplained": again}.items()) if keys},
         recovery=tuple(round(seconds, 3) for seconds in recovery),
         waited=tuple(sorted(round(one.waited, 3) for one in recovered)),
+        resumed=_resumed(runs, gaps),
+        zombies=len(zombies),
     )
 
 
@@ -138,6 +151,7 @@ def _repeats(
     runs: Mapping[str, Sequence[Execution]],
     ends: Sequence[Death],
     gaps: Sequence[Break],
+    stills: Sequence[Pause],
     *,
     sent_doubtfully: set[str],
     forgets: float,
@@ -151,9 +165,20 @@ def _repeats(
         for before, after in itertools.pairwise(all_):
             doubt = key in sent_doubtfully
             begun = slots[before.slot]
-            why = explain(before, after, ends, gaps, begun_in_slot=begun, sent_doubtfully=doubt, forgets=forgets)
+            why = explain(
+                before, after, ends, gaps, stills, begun_in_slot=begun, sent_doubtfully=doubt, forgets=forgets
+            )
             found[why].append(key)
     return found
+
+
+def _resumed(runs: Mapping[str, Sequence[Execution]], gaps: Sequence[Break]) -> tuple[float, ...]:
+    found = []
+    for gap in (gap for gap in gaps if not gap.key):
+        all_ = itertools.chain.from_iterable(runs.values())
+        ends = [run.finished for run in all_ if run.finished is not None and run.begin >= gap.healed]
+        found += [round(min(ends) - gap.healed, 3)] if ends else []
+    return tuple(sorted(found))
 
 
 def _fates(never: set[str], found: Mapping[str, Sequence[Mapping[str, str]]]) -> dict[str, list[str]]:

@@ -23,6 +23,7 @@ COLUMNS = (
     "unexplained",
     "recovery p50 / p95 / max",
     "longest wait",
+    "resumed after p50 / max",
     "verdict",
 )
 _PAGE = """\
@@ -88,6 +89,8 @@ def _line(key: tuple[str, str, str], headers: Sequence[Header]) -> tuple[str, ..
     recovery = sorted(seconds for judgement in found for seconds in judgement["recovery"])
     times = " / ".join(f"{quantile(recovery, part):.1f}" for part in (0.5, 0.95, 1.0)) + " s" if recovery else "none"
     waited = [seconds for judgement in found for seconds in judgement["waited"]]
+    # Files of the judge's earlier days do not say it, and none of them restarted a broker.
+    resumed = sorted(seconds for judgement in found for seconds in judgement.get("resumed", ()))
     colours = Counter(judgement["colour"] for judgement in found)
     verdict = ", ".join(f"{count} {colour}" for colour, count in sorted(colours.items()))
     return (
@@ -102,6 +105,7 @@ def _line(key: tuple[str, str, str], headers: Sequence[Header]) -> tuple[str, ..
         str(unexplained),
         times,
         f"{max(waited):.1f} s" if waited else "none",
+        f"{quantile(resumed, 0.5):.1f} / {resumed[-1]:.1f} s" if resumed else "none",
         verdict,
     )
 

@@ -22,7 +22,7 @@ _TARGET_SECONDS = 45.0
 _STRIKES_FOR_ONE = 2
 
 
-def _frozen(worker: Process) -> list[int]:
+def frozen(worker: Process) -> list[int]:
     """Stop every process of the tree, those too that are being forked; their pids."""
     frozen: set[int] = set()
     while fresh := [process for process in worker.tree() if process.pid not in frozen]:
@@ -33,9 +33,9 @@ def _frozen(worker: Process) -> list[int]:
     return sorted(frozen)
 
 
-def _kill(drill: Drill, number: int) -> None:
-    worker = drill.worker
-    pids = _frozen(worker)
+def kill(drill: Drill, worker: Process, number: int) -> None:
+    """SIGKILL every process of a worker."""
+    pids = frozen(worker)
     drill.write("fault", fault="SIGKILL", number=number, pids=pids)
     worker.kill_tree()
     drill.write("struck", number=number)
@@ -68,5 +68,7 @@ def _strike(blow: Callable[[Drill, int], None]) -> Callable[[Drill], None]:
     return drive
 
 
-SIGKILL = Fault(name="sigkill", title="worker tree killed", drive=_strike(_kill))
+SIGKILL = Fault(
+    name="sigkill", title="worker tree killed", drive=_strike(lambda drill, number: kill(drill, drill.worker, number))
+)
 SIGTERM = Fault(name="sigterm", title="worker told to stop", drive=_strike(_stop))
