@@ -58,9 +58,18 @@ def redrive(letter_id: str, store: Store, /, *, without_expiry: bool = False) ->
         else:
             _put_back(letter)
         store.redriven(letter_id, number=number, at=now)
+        if letter.message is None:
+            _bury_what_died_meanwhile(letter, store)
     finally:
         with contextlib.suppress(StoreUnavailable):
             store.release([lease])
+
+
+def _bury_what_died_meanwhile(letter: DeadLetter, store: Store) -> None:
+    """Bytes do not say how often they were redriven: a burial that came before the note counts as an older one."""
+    found = next(store.letters(Selection(ids=(letter.id,), state=None)), None)
+    if found is not None and found.buried_at != letter.buried_at:
+        store.bury(found)
 
 
 def _again(message: Message, number: int, now: datetime, *, without_expiry: bool) -> Message:

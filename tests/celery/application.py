@@ -16,6 +16,8 @@ from uuid import UUID
 import taskbridge
 
 LEDGER = "TASKBRIDGE_TEST_LEDGER"
+SLOW_SECONDS = 6
+"""How long the task `slow` sleeps, whose `timeout` is one second."""
 
 
 def note(event: str, **facts: Any) -> None:
@@ -25,6 +27,19 @@ def note(event: str, **facts: Any) -> None:
         os.write(ledger, f"{line}\n".encode())
     finally:
         os.close(ledger)
+
+
+def executions(text: str) -> int:
+    """How many have begun of the task that notes this."""
+    return sum(json.loads(line)["event"] == text for line in Path(os.environ[LEDGER]).read_text().splitlines())
+
+
+def wait_at_gate(text: str, number: int) -> None:
+    """Wait until the gate of this execution is opened: see `Ledger.open`."""
+    gate = Path(os.environ[LEDGER]).with_name(f"{text}.{number}")
+    deadline = time.monotonic() + 120
+    while not gate.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 @taskbridge.task(name="note")
@@ -38,22 +53,10 @@ def says(text: str) -> None:
     print(f"printed {text}", flush=True)
 
 
-@taskbridge.task(name="hold")
-def hold(text: str, seconds: float) -> None:
-    note(text)
-    time.sleep(seconds)
-    note(f"{text} ended")
-
-
 @taskbridge.task(name="gated")
 def gated(text: str) -> None:
-    """Run until the gate of this execution of it is opened: see `Ledger.open`."""
     note(text)
-    path = Path(os.environ[LEDGER])
-    number = sum(json.loads(line)["event"] == text for line in path.read_text().splitlines())
-    deadline = time.monotonic() + 120
-    while not path.with_name(f"{text}.{number}").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_at_gate(text, executions(text))
     note(f"{text} ended")
 
 
@@ -66,11 +69,8 @@ def once(text: str) -> None:
 @taskbridge.task(name="dies")
 def dies(text: str, times: int) -> None:
     """Kill the process that runs it, `times` times."""
-    before = int(os.environ.get("TASKBRIDGE_TEST_DEATHS", "0"))
-    note(text, before=before)
-    with open(os.environ[LEDGER]) as ledger:  # noqa: PTH123 - as above
-        starts = sum(json.loads(line)["event"] == text for line in ledger)
-    if starts <= times:
+    note(text)
+    if executions(text) <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     note(f"{text} ended")
 
@@ -79,9 +79,7 @@ def dies(text: str, times: int) -> None:
 def dies_then_fails(context: taskbridge.Context, text: str) -> None:
     """Kill its process once, then fail as often as it is let."""
     note(text, attempt=context.attempt)
-    with open(os.environ[LEDGER]) as ledger:  # noqa: PTH123 - as above
-        starts = sum(json.loads(line)["event"] == text for line in ledger)
-    if starts == 1:
+    if executions(text) == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     raise ValueError(text)
 
@@ -92,10 +90,12 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
-@taskbridge.task(name="fail_late", retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100)), takes_context=True)
-def fail_late(context: taskbridge.Context, text: str, seconds: float) -> None:
+@taskbridge.task(name="fails_gated", retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100)), takes_context=True)
+def fails_gated(context: taskbridge.Context, text: str) -> None:
+    """Fail, for the first time when its gate is opened."""
     note(text, attempt=context.attempt)
-    time.sleep(seconds)
+    if executions(text) == 1:
+        wait_at_gate(text, 1)
     raise ValueError(text)
 
 
@@ -103,7 +103,7 @@ def fail_late(context: taskbridge.Context, text: str, seconds: float) -> None:
 def slow(text: str) -> None:
     note(text)
     try:
-        time.sleep(3)
+        time.sleep(SLOW_SECONDS)
     finally:
         note(f"{text} ended")
 

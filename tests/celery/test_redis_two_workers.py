@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
     from taskbridge.services import Server
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("celery-two-workers")]
 
 LEASE = 4
 """Seconds. A busy machine does not keep a living worker from renewing for so long."""

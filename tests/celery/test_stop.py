@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
-import struct
-import termios
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +14,7 @@ from kombu.connection import Connection
 
 from tests.celery import application, planted_flush
 from tests.celery.conftest import STOP, Ledger, log_of, start_worker
-from tests.pauses import standing_still
+from tests.celery.pipes import given
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -40,24 +36,10 @@ def depth(broker: str) -> int:
             return 0
 
 
-def unread(pid: int) -> int:
-    """Bytes in the pipes of a process."""
-    total = 0
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        if str(link.readlink()).startswith("pipe:"):
-            pipe = os.open(link, os.O_RDONLY | os.O_NONBLOCK)
-            total += struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
-            os.close(pipe)
-    return total
-
-
 def stop_while_a_job_is_handed_over(worker: Process, ledger: Ledger, value: str | None, until_it_says: str) -> None:
     """The job has been written, and its process does not run before the stop is on its way."""
     (child,) = psutil.Process(worker.pid).children()
-    before = unread(child.pid)
-    with standing_still(child.pid):
-        application.noted.enqueue("given", value)
-        until(lambda: unread(child.pid) > before, what="the job in the pipe")
+    with given(child.pid, lambda: application.noted.enqueue("given", value)):
         worker.send(signal.SIGTERM)
         until(lambda: until_it_says in log_of(worker), what=f"{until_it_says!r} in the log")
     ledger.wait("given")

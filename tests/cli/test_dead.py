@@ -177,7 +177,7 @@ def test_bytes_are_shown_safely_and_written_as_they_are(url: str, store: Store) 
 def test_bytes_go_back_to_a_backend_that_takes_them(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bury(store, "raw-1", task="", message=None, payload=b"raw", reason="undecodable")
     with monkeypatch.context() as without:
-        without.delattr(type(router.backend()), "put_back")
+        without.setattr("taskbridge.redrive.TakesRaw", str)
         with pytest.raises(RedriveRefused, match="huey does not take them back"):
             redrive("raw-1", store)
     redrive("raw-1", store)
@@ -185,6 +185,22 @@ def test_bytes_go_back_to_a_backend_that_takes_them(store: Store, url: str, monk
         assert connection.execute("SELECT data FROM task").fetchall() == [(b"raw",)]
     with pytest.raises(RedriveRefused, match="has been redriven"):
         redrive("raw-1", store)
+
+
+def test_bytes_that_die_again_before_their_redrive_is_noted_are_dead(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw: dict[str, Any] = {"task": "", "message": None, "payload": b"raw", "reason": "undecodable"}
+    bury(store, "raw-1", **raw)
+
+    def put_back(_self: object, _queue_name: str, _payload: bytes) -> None:
+        """A worker takes it at once, and cannot read it either."""
+        bury(store, "raw-1", **raw, buried_at=NOW)
+
+    monkeypatch.setattr(type(router.backend()), "put_back", put_back)
+    redrive("raw-1", store)
+    (letter,) = store.letters(Selection())
+    assert (letter.redrives, len(letter.history)) == (1, 3)
 
 
 def test_a_letter_stays_dead_when_the_broker_does_not_take_the_job(
