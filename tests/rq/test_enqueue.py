@@ -87,7 +87,7 @@ def test_a_worker_reaches_the_server_of_the_applications_connection(connection: 
 
 def test_a_connection_that_no_url_says_is_refused_for_workers_and_serves_for_enqueuing() -> None:
     sentinel: Any = Sentinel  # it has no types
-    connection = sentinel([("localhost", 1)]).master_for("shop")
+    connection = sentinel([("localhost", 1)]).master_for("shop", ssl=True)  # and none to the Sentinels
     with pytest.raises(ConfigurationError, match="rq worker QUEUE -c settings"):
         worker_url(connection)
     RQBackend(connection=connection).close()
