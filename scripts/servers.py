@@ -23,7 +23,7 @@ def main() -> int:
         return 0
     sys.stderr.write(f"servers: installing {', '.join(missing)} for the tests, once\n")
     try:
-        apt.install_named(list(missing), wanted=list(missing.values()))
+        apt.install_packages(list(missing), wanted=list(missing.values()))
     except ServiceUnavailable as failure:
         sys.stderr.write(f"servers: the tests go on without: {failure}\n")
     return 0

@@ -32,6 +32,8 @@ from taskbridge.store import DetailStatus, Record
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from django.core.checks import CheckMessage
+
     from taskbridge.capability import Capabilities
     from taskbridge.django.adoption import AdoptedTask
     from taskbridge.django.results import TaskResult
@@ -119,6 +121,12 @@ class Backend(framework.BaseTaskBackend):
         if record is None or declared is None:
             raise framework.TaskResultDoesNotExist(result_id)
         return of_record(record, as_enqueued(record, declared), value=value_of(record, declared))
+
+    def check(self, **_: Any) -> list[CheckMessage]:
+        """What is wrong with the alias and its tasks, for `manage.py check`."""
+        from taskbridge.django.checks import backend_findings
+
+        return list(backend_findings(self))
 
     def _record(self) -> Capabilities | None:
         if not apps.ready:

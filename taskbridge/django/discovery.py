@@ -27,10 +27,15 @@ def set_up() -> None:
 
 def adopt_tasks(registry: Registry, /) -> None:
     """Register the tasks that are declared under Django's decorator, in the modules that are loaded."""
-    if "django.tasks" in sys.modules or "django_tasks" in sys.modules:
+    if has_tasks():
         from taskbridge.django import adoption
 
         adoption.adopt_tasks(registry)
+
+
+def has_tasks() -> bool:
+    """Whether this process has loaded a framework of Django's for tasks."""
+    return "django.tasks" in sys.modules or "django_tasks" in sys.modules
 
 
 def find_task(path: str, /) -> Any:

@@ -28,16 +28,11 @@ def possible() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install_packages(kinds: Sequence[Kind]) -> None:
-    """Install the servers' packages, without the services that they would start.
+def install_packages(packages: Sequence[str], /, *, wanted: Sequence[str]) -> None:
+    """Install packages by their Debian names, without the services that they would start.
 
-    Raises ServiceUnavailable if that fails.
+    Raises ServiceUnavailable if that fails; it calls them what is `wanted`.
     """
-    install_named([PACKAGES[kind] for kind in kinds], wanted=[f"{kind} server" for kind in kinds])
-
-
-def install_named(packages: Sequence[str], /, *, wanted: Sequence[str]) -> None:
-    """The same for packages by their Debian names; `wanted` is what an error calls them."""
     with _no_service_starts():
         _apt_get("update", wanted=wanted)
         _apt_get("install", "--yes", "--no-install-recommends", *packages, wanted=wanted)
@@ -46,7 +41,7 @@ def install_named(packages: Sequence[str], /, *, wanted: Sequence[str]) -> None:
 def install(kind: Kind) -> Installation:
     """Install the package and find its programs. Raises ServiceUnavailable if either fails."""
     package = PACKAGES[kind]
-    install_packages([kind])
+    install_packages([package], wanted=[f"{kind} server"])
     found = system.find(kind)
     if found is None:
         raise ServiceUnavailable(

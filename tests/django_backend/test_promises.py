@@ -29,7 +29,12 @@ ENGINES = {
 
 
 def keeps_its_promises(
-    name: str, request: pytest.FixtureRequest, folder: Path, *arguments: str, python: str = sys.executable
+    name: str,
+    request: pytest.FixtureRequest,
+    folder: Path,
+    *arguments: str,
+    python: str = sys.executable,
+    tests: Path = PROMISES,
 ) -> None:
     """Run the promises in a process that is a Django project on this engine."""
     url = ENGINES[name].replace("{folder}", str(folder))
@@ -51,7 +56,7 @@ def keeps_its_promises(
     ran = subprocess.run(
         [
             python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly",
-            "-p", "tests.django_backend.project", str(PROMISES), *arguments,
+            "-p", "tests.django_backend.project", str(tests), *arguments,
         ],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
@@ -70,3 +75,8 @@ def test_jobs_succeed_and_fail_as_promised_on_every_other_engine(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     keeps_its_promises(name, request, tmp_path, "-k", "context or signals or execution")
+
+
+@pytest.mark.timeout(300)
+def test_a_project_has_a_test_case_system_checks_and_commands(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    keeps_its_promises("memory", request, tmp_path, tests=PROMISES.parent / "project_tests.py")

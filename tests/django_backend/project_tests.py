@@ -1,0 +1,143 @@
+"""Tests as a project writes them with `JobTestCase`; and what `manage.py check` and `manage.py taskbridge` say."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+from contextlib import redirect_stdout
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import override_settings
+
+from taskbridge.django import framework
+from taskbridge.django.testing import JobTestCase
+
+tasks: Any = importlib.import_module("tests.django_backend.shop.tasks")
+
+
+class JobsOfATransaction(JobTestCase):
+    """Each test is one transaction, which is rolled back."""
+
+    def test_a_job_runs_when_it_is_told_to_and_its_result_is_there(self) -> None:
+        result = tasks.double.enqueue(4)
+        assert [job.args for job in self.jobs] == [[4]]
+        assert self.run_all() == 1
+        result.refresh()
+        assert result.return_value == 8
+
+    def test_a_job_that_waits_for_the_commit_runs_after_it(self) -> None:
+        on_commit = tasks.double.using(timing="on_commit")
+        with self.committing():
+            result = on_commit.enqueue(4)
+            assert (result.timing, self.jobs) == ("on_commit", [])
+        assert self.run_all() == 1
+
+    def test_a_savepoint_that_is_rolled_back_leaves_no_job(self) -> None:
+        with self.committing(), transaction.atomic():
+            tasks.double.using(timing="on_commit").enqueue(1)
+            tasks.double.using(timing="outbox").enqueue(2)
+            transaction.set_rollback(True)
+        assert (self.jobs, self.run_all()) == ([], 0)
+
+    def test_a_row_of_the_outbox_is_handed_on(self) -> None:
+        result = tasks.double.using(timing="outbox").enqueue(4)
+        assert (result.timing, self.jobs) == ("outbox", [])
+        assert self.run_all() == 1
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM taskbridge_outbox")
+            assert cursor.fetchone() == (0,)
+
+    def test_aliases_keep_their_jobs_apart_and_all_run(self) -> None:
+        tasks.double.using(backend="Second", queue_name="second").enqueue(1)
+        tasks.double.enqueue(2)
+        assert len(self.jobs) == 2
+        assert self.run_all() == 2
+
+
+def said(**changed: Any) -> list[tuple[str | None, str]]:
+    """What `manage.py check` says with other settings, as far as it is ours."""
+    with override_settings(**changed):
+        return [(each.id, each.msg) for each in run_checks() if str(each.id).startswith("taskbridge.")]
+
+
+def ids(**changed: Any) -> set[str | None]:
+    return {found for found, _ in said(**changed)}
+
+
+def with_default(**options: Any) -> dict[str, Any]:
+    """`TASKS` with another URL of the alias `default`."""
+    other = {"BACKEND": "taskbridge.django.Backend", "QUEUES": ["default", "mail"], "OPTIONS": options}
+    return {**settings.TASKS, "default": other}
+
+
+def test_a_sound_project_hears_nothing() -> None:
+    assert ids(TASKS=with_default(url="huey+sqlite:///./queue.db")) <= {"taskbridge.W001"}
+
+
+def test_an_alias_that_cannot_be_opened_is_an_error() -> None:
+    found = dict(said(TASKS=with_default(url="rq+redis://localhost", colour="red")))
+    assert "unknown option 'colour'" in found["taskbridge.E001"]
+
+
+def test_jobs_that_would_end_with_the_process_are_a_warning() -> None:
+    assert "taskbridge.W001" in ids(TASKS=with_default(url="memory://"), DEBUG=False)
+    assert "taskbridge.W001" not in ids(TASKS=with_default(url="memory://"), DEBUG=True)
+
+
+def test_jobs_that_do_not_wait_for_the_commit_of_a_request_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
+    url = "huey+sqlite:///./queue.db"
+    second = {"Second": {"BACKEND": "taskbridge.django.Backend", "OPTIONS": {"url": f"{url}?timing=on_commit"}}}
+    for timing, expected in (("now", True), ("on_commit", False), ("outbox", False)):
+        found = ids(TASKS={**with_default(url=url, timing=timing), **second})
+        assert ("taskbridge.W002" in found) is expected
+
+
+def test_kept_connections_that_nobody_looks_after_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ENGINE", "django.db.backends.postgresql")
+    monkeypatch.setitem(settings.DATABASES["default"], "CONN_MAX_AGE", None)
+    assert "taskbridge.W003" in ids()
+    monkeypatch.setitem(settings.DATABASES["default"], "CONN_HEALTH_CHECKS", True)
+    assert "taskbridge.W003" not in ids()
+
+
+def test_naive_times_are_a_warning() -> None:
+    assert "taskbridge.W004" in ids(USE_TZ=False)
+
+
+def test_a_task_that_its_engine_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.apps.apps.ready", False)
+    tasks.declared_early = tasks.task(priority=7)(tasks.plain)
+    monkeypatch.undo()
+    try:
+        found = said(TASKS=with_default(url="rq+redis://127.0.0.1:1"))
+        assert [(code, "plain" in words) for code, words in found if code in ("taskbridge.E002", "taskbridge.E003")]
+    finally:
+        del tasks.declared_early
+
+
+def test_options_that_a_backend_does_not_read_are_a_warning() -> None:
+    stock = {"BACKEND": f"{framework.MODULE}.backends.dummy.DummyBackend", "QUEUES": []}
+    found = [words for code, words in said(TASKS={**with_default(), "default": stock}) if code == "taskbridge.W005"]
+    assert any("stubborn" in words for words in found)
+
+
+@pytest.mark.parametrize("verb", ["check", "result", "dead", "outbox", "worker", "enqueue", "periodic", "cancel"])
+def test_every_verb_of_the_command_line_is_one_of_manage_py(verb: str) -> None:
+    with redirect_stdout(io.StringIO()) as told:
+        call_command("taskbridge", verb, "--help")
+    assert f"manage.py taskbridge {verb}" in told.getvalue()
+
+
+def test_the_command_line_knows_the_settings_and_the_tasks_of_the_project() -> None:
+    with redirect_stdout(io.StringIO()) as told:
+        call_command("taskbridge", "check", "--json", "--backend", "default")
+    (checked,) = json.loads(told.getvalue())["backends"]
+    assert (checked["alias"], checked["origin"]) == ("default", "TASKS['default']")
+    assert checked["tasks"] >= 10
