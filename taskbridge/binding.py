@@ -20,6 +20,7 @@ from taskbridge.result import TaskResult
 from taskbridge.retry import Retry
 from taskbridge.settings import BackendURL
 from taskbridge.settings.url import DEFAULT_SIZE_LIMIT
+from taskbridge.signatures.fingerprint import fingerprint_of
 from taskbridge.store import NewRecord
 
 if TYPE_CHECKING:
@@ -84,7 +85,12 @@ class Binding(Generic[R]):
         self._open_store = open_store
         self._signing_keys = signing_keys
         self._store: Store | None = open_store() if options.result else None
-        self._template = (wire_name(task, backend), dict(options.native.get(backend.engine, {})), _overrides(task))
+        self._template = (
+            wire_name(task, backend),
+            dict(options.native.get(backend.engine, {})),
+            _overrides(task),
+            fingerprint_of(task),
+        )
 
     def enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any], /, *, connection: object = None) -> TaskResult[R]:
         """Check one call and hand it to the backend, or to the transaction of the connection."""
@@ -149,7 +155,7 @@ class Binding(Generic[R]):
         if run_after is not None:
             support = self.backend.capabilities.run_after
             check_ceiling(run_after - now, support, self.backend.engine, self._task.name, is_strict=self._is_strict)
-        task, native, (timeout, retry, key_ttl) = self._template
+        task, native, (timeout, retry, key_ttl), fingerprint = self._template
         headers = Headers(
             enqueued_at=now,
             expires=moment(options.expires, now),
@@ -160,6 +166,7 @@ class Binding(Generic[R]):
             cancellable=options.cancellable,
             key="" if self._key is None else self._key(args, kwargs),
             key_ttl=key_ttl,
+            fingerprint=fingerprint,
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
             tick=tick,
         )

@@ -56,6 +56,8 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     metadata: dict[str, Any] = {}
     tick: Tick | None = None
     """Set for a job of a periodic task."""
+    fingerprint: str = ""
+    """Of the task's signature where the job was enqueued."""
     signature: str = ""
     """The key's name and the HMAC, where there are signing keys."""
 

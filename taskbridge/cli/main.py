@@ -20,7 +20,7 @@ from taskbridge.settings import did_you_mean
 
 VERBS = (
     "cancel", "check", "compare", "dead", "enqueue", "key", "outbox", "periodic", "result", "scheduler", "services",
-    "worker",
+    "signatures", "worker",
 )  # fmt: skip
 """Each is a module of this package, with its click command as `command`."""
 

@@ -10,6 +10,7 @@ from taskbridge.outbox.databases import shown, urls
 from taskbridge.router import router
 from taskbridge.scheduler.release import releases
 from taskbridge.scheduler.scheduler import Scheduler
+from taskbridge.scheduler.skew import skews
 from taskbridge.scheduler.ticks import ticks
 from taskbridge.scheduler.unshared import Unshared
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from taskbridge.scheduler.duty import Duty
     from taskbridge.store import Store
 
-FACTORIES: Final[tuple[Callable[[str, Store | None], Iterable[Duty]], ...]] = (releases, ticks)
+FACTORIES: Final[tuple[Callable[[str, Store | None], Iterable[Duty]], ...]] = (releases, ticks, skews)
 """Each gives the duties of one kind, for the backend of this alias and its store."""
 
 

@@ -42,6 +42,11 @@ class BackendSettings:
         return self._url.dead_ttl
 
     @property
+    def deploy_window(self) -> timedelta:
+        """For how long what older code could not run is enqueued again once newer code can."""
+        return self._url.deploy_window
+
+    @property
     def crash_budget(self) -> int:
         """How often a job whose worker died is run again."""
         return self._url.crash_budget

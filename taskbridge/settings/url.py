@@ -24,12 +24,14 @@ CORE_OPTIONS = {
     "result_ttl": "seconds that a result is kept after its job has ended; a day by default",
     "dead_ttl": "seconds that a dead letter is kept; 30 days by default",
     "crash_budget": "how often a job whose worker died is run again before it is a dead letter; 3 by default",
+    "deploy_window": "seconds for which what no task could be given is run again once a worker can; a day, 0 for never",
     "size_limit": "largest arguments of one job, in bytes of JSON",
 }
 """Query keys that the core reads, for every backend."""
 
 DEFAULT_RESULT_TTL_SECONDS = 24 * 60 * 60
 DEFAULT_DEAD_TTL_SECONDS = 30 * 24 * 60 * 60
+DEFAULT_DEPLOY_WINDOW_SECONDS = 24 * 60 * 60
 DEFAULT_CRASH_BUDGET = 3
 DEFAULT_SIZE_LIMIT = 4 * 1024 * 1024
 
@@ -85,6 +87,10 @@ class BackendURL:
     @property
     def dead_ttl(self) -> timedelta:
         return timedelta(seconds=self.number("dead_ttl", DEFAULT_DEAD_TTL_SECONDS))
+
+    @property
+    def deploy_window(self) -> timedelta:
+        return timedelta(seconds=self.number("deploy_window", DEFAULT_DEPLOY_WINDOW_SECONDS))
 
     def flag(self, key: str) -> bool:
         return self.choice(key, ("yes", "no"), "no") == "yes"

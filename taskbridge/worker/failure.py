@@ -6,11 +6,12 @@ import logging
 import signal
 from asyncio import CancelledError
 from traceback import walk_tb
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskbridge.context import CancelRequested, RetryRequested
 from taskbridge.errors import DeadlineExceeded, InvalidTask, TaskExited, TaskTimedOut, UndecodableMessage
 from taskbridge.message import Cancelled, Dead
+from taskbridge.signatures.fingerprint import fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,8 @@ class Failure:
             return proceed(attempt)
         except UndecodableMessage as error:
             logger.error("The job's arguments cannot be read: %s", error)  # noqa: TRY400 - the traceback would be ours
+            if _is_of_other_code(attempt):
+                error = UndecodableMessage(f"{error} {_OTHER_CODE}")
             return Dead(error, "wrong signature", error)
         except Exception as error:
             hide_own_frames(error)
@@ -66,6 +69,16 @@ class Failure:
                 f"it with retry=Retry(...), which bounds their number."
             )
             return Dead(refusal, "exhausted", request)
+
+
+_OTHER_CODE: Final = (
+    "Its task had another signature where it was enqueued: deploy the code that fits, whose workers enqueue it again."
+)
+
+
+def _is_of_other_code(attempt: Attempt) -> bool:
+    sent = attempt.headers.fingerprint
+    return sent != "" and sent != fingerprint_of(attempt.task)
 
 
 def _comes_from_a_signal(error: BaseException) -> bool:

@@ -20,7 +20,9 @@ logger = logging.getLogger("taskbridge.attempt")
 
 def unknown_task(message: Message, /) -> Dead:
     """The answer to such a job."""
-    error = UnknownTask(f"No task is called {message.task!r} in this worker: name its module in `imports`.")
+    error = UnknownTask(
+        f"No task is called {message.task!r} in this worker: name its module in `imports`, or deploy newer code."
+    )
     logger.error("%s", error)
     return Dead(error, "unknown task")
 
