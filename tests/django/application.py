@@ -88,13 +88,14 @@ def holds(path: str) -> str:
 @task
 def holds_in_turn(first: str, second: str) -> None:
     """The first attempt waits for one file, the next for another."""
-    write(job="holds", pid=os.getpid())
     turn = Path(first).parent / "turn"
     awaited = Path(second if turn.exists() else first)
     turn.touch()
+    write(job="holds", pid=os.getpid())
     end = time.monotonic() + 40
     while not awaited.exists() and time.monotonic() < end:
         time.sleep(0.02)
+    write(job="lets go", pid=os.getpid())
 
 
 @task

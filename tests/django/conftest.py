@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -24,6 +25,8 @@ from tests.shop_ledger import ShopLedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from taskbridge.services import Server
 
 ROOT = Path(__file__).parents[2]
 LEGACY = ROOT / "tests" / "legacy"
@@ -93,11 +96,11 @@ class Project(ShopLedger):
         rows = [dict(zip((*PLAIN, *JSON), row, strict=True)) for row in found]
         return [{**row, **{name: json.loads(row[name]) for name in JSON if row[name] is not None}} for row in rows]
 
-    def query(self, statement: str) -> list[Any]:
-        """What a statement gives, on a connection that is not Django's."""
+    def query(self, statement: str, *, patience: float = 20) -> list[Any]:
+        """What a statement gives, on a connection that is not Django's. SQLite waits so many seconds for its lock."""
         database = self.environment["TEST_DATABASE"]
         if database.startswith("sqlite:"):
-            connection = sqlite3.connect(database.removeprefix("sqlite:///"), timeout=20)
+            connection = sqlite3.connect(database.removeprefix("sqlite:///"), timeout=patience)
             with contextlib.closing(connection), connection:
                 return connection.execute(statement).fetchall()
         with psycopg.connect(database, autocommit=True) as session:
@@ -196,11 +199,23 @@ def on_sqlite(migrated_file: Path, tmp_path: Path) -> Iterator[Project]:
         project.close()
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server: Server, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a PostgreSQL database with the tables of django-tasks-db, which nobody is connected to."""
+    url = postgres_server.fresh_url()
+    Project(url, tmp_path_factory.mktemp("migrated")).migrate()
+    return url
+
+
 @pytest.fixture
 def on_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
     """A project on an empty PostgreSQL database."""
-    project = Project(request.getfixturevalue("postgres_server").fresh_url(), tmp_path)
-    project.migrate()
+    parts = urlsplit(request.getfixturevalue("migrated_database"))
+    name = f"project_{uuid4().hex}"
+    with psycopg.connect(parts._replace(path="/postgres").geturl(), autocommit=True) as session:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        session.execute(copy.format(sql.Identifier(name), sql.Identifier(parts.path[1:])))
+    project = Project(parts._replace(path=f"/{name}").geturl(), tmp_path)
     try:
         yield project
     finally:

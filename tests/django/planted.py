@@ -14,7 +14,6 @@ from taskbridge_django_tasks import app
 def plant(bug: str) -> None:
     """Django is set up by now."""
     from django.db import OperationalError
-    from django_tasks_db.models import DBTaskResult
 
     from taskbridge_django_tasks import recovery, rows, watch, worker
     from taskbridge_django_tasks.lease import LeaseTable
@@ -42,7 +41,7 @@ def plant(bug: str) -> None:
         case "on another host":
             setattr(worker, "own_mark", lambda: NOWHERE)  # noqa: B010 - no bug: nobody knows this worker's fate
         case "no fence":
-            rows.claimed = lambda row: DBTaskResult.objects.filter(pk=row.pk)  # the bug
+            rows._claim = lambda row: {"id": row.pk}  # the bug
         case "forgotten renewal":
             LeaseTable.renew = renew_once  # type: ignore[method-assign]  # the bug
         case "stopped between claim and run":

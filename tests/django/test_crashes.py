@@ -12,8 +12,11 @@ import pytest
 
 from taskbridge_django_tasks.watch import LOOK_SECONDS, LOOKS
 from tests.django.conftest import PATIENCE, TABLE
+from tests.pauses import standing_still
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from taskbridge.process import Process
     from tests.django.conftest import Project
 
@@ -48,8 +51,8 @@ hog.kill()
 hog.wait()
 print(json.dumps(sorted(waits)[10:]))
 """
-QUIET_SECONDS = 5.0
-"""Five times what a quick worker needs to notice a death."""
+QUIET_SECONDS = 3.0
+"""Twice what a quick worker needs to notice a silence."""
 
 
 def hold(project: Project, task: str = "application.holds") -> str:
@@ -137,14 +140,18 @@ def test_a_long_job_is_not_taken_from_a_worker_that_lives(on_sqlite: Project, bu
     on_sqlite.finish(second, jobs=1)
 
 
-def pause(worker: Process, project: Project) -> None:
+@contextlib.contextmanager
+def paused(worker: Process, project: Project) -> Iterator[None]:
     """At a moment when it holds no lock of a SQLite file, which nobody else could write then."""
-    while True:
-        worker.send(signal.SIGSTOP)
-        with contextlib.suppress(sqlite3.OperationalError):
-            project.query("DELETE FROM taskbridge_django_leases WHERE worker_id = 'nobody'")
-            return
-        worker.send(signal.SIGCONT)
+    is_free = False
+    while not is_free:
+        with standing_still(worker.pid):
+            with contextlib.suppress(sqlite3.OperationalError):
+                project.query("DELETE FROM taskbridge_django_leases WHERE worker_id = 'nobody'", patience=0.2)
+                is_free = True
+            if is_free:
+                yield
+        time.sleep(0.05)  # in which it may let go
 
 
 @pytest.mark.parametrize(("database", "bug"), [("sqlite", ""), ("postgres", ""), ("sqlite", "no fence")])
@@ -152,17 +159,17 @@ def test_a_worker_that_was_paused_does_not_end_the_job_of_the_one_after_it(
     request: pytest.FixtureRequest, database: str, bug: str
 ) -> None:
     project: Project = request.getfixturevalue(f"on_{database}")
-    paused_only, for_both = project.folder / "first", project.folder / "second"
-    project.enqueue(f"application.holds_in_turn.enqueue({str(paused_only)!r}, {str(for_both)!r})")
+    first_only, for_both = project.folder / "first", project.folder / "second"
+    project.enqueue(f"application.holds_in_turn.enqueue({str(first_only)!r}, {str(for_both)!r})")
     zombie = project.quick_worker(bug)
     project.until(lambda: project.written("holds"), zombie)
-    pause(zombie, project)
-    heir = project.quick_worker()
-    project.until(lambda: len(project.written("holds")) == 2, heir)
-    paused_only.touch()
-    zombie.send(signal.SIGCONT)
+    with paused(zombie, project):
+        heir = project.quick_worker()
+        project.until(lambda: len(project.written("holds")) == 2, heir)
+        first_only.touch()
     if bug:
-        assert project.finish(heir, jobs=1)[0]["status"] == "SUCCESSFUL"  # while the heir still runs it
+        assert project.finish(heir, jobs=1)[0]["status"] == "SUCCESSFUL"
+        assert len(project.written("lets go")) == 1  # the heir still runs it
         return
     zombie.wait_for_line("no longer this worker's", within=PATIENCE)
     assert project.rows()[0]["status"] == "RUNNING"
