@@ -8,4 +8,5 @@ class Order(models.Model):
 
     email = models.EmailField()
     total = models.DecimalField(max_digits=8, decimal_places=2)
-    receipt_sent_at = models.DateTimeField(null=True)
+    receipts_sent = models.PositiveIntegerField(default=0)
+    is_archived = models.BooleanField(default=False)

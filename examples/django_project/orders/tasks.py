@@ -1,18 +1,37 @@
-"""The tasks of this application."""
+"""The tasks of this application: one under Django's own decorator, one by the clock."""
 
 from datetime import timedelta
 
-from django.utils import timezone
+import django
+from django.db.models import F
 
+import taskbridge
 from orders.models import Order
-from taskbridge import Retry, task
+from taskbridge.django import options
+
+if django.VERSION < (6, 0):
+    from django_tasks import task
+else:
+    from django.tasks import task
 
 
-@task(retry=Retry(5, delay=timedelta(seconds=2)), timeout=timedelta(seconds=30))
-def send_receipt(order_id: int) -> None:
-    """Send the receipt of an order. It may run twice, as any job may, and sends one receipt all the same."""
-    order = Order.objects.get(pk=order_id)
-    if order.receipt_sent_at is None:
-        # ... hand it to the mail server here ...
-        order.receipt_sent_at = timezone.now()
-        order.save(update_fields=["receipt_sent_at"])
+@task
+@options(
+    timing="outbox",
+    delivery="effectively_once",
+    key="{order_id}",
+    retry=taskbridge.Retry(5, delay=timedelta(seconds=2), on=(OSError,)),
+    timeout=timedelta(seconds=30),
+)
+def send_receipt(order_id: int) -> str:
+    """Send the receipt of an order. Its job is a row of the transaction that made the order, and is done once."""
+    # ... hand it to the mail server here ...
+    Order.objects.filter(pk=order_id).update(receipts_sent=F("receipts_sent") + 1)
+    return f"receipt of order {order_id}"
+
+
+@taskbridge.periodic(cron="0 3 * * *", zone="Europe/Berlin", name="archive")
+@taskbridge.task
+def archive() -> None:
+    """Every night, put away the orders that have their receipt."""
+    Order.objects.filter(receipts_sent__gt=0).update(is_archived=True)

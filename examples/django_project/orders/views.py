@@ -1,7 +1,6 @@
 """Place an order, look at it."""
 
 import json
-from functools import partial
 
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse
@@ -17,14 +16,14 @@ from orders.tasks import send_receipt
 @require_POST
 @transaction.atomic
 def place(request: HttpRequest) -> JsonResponse:
-    """Create an order. Its job is enqueued when the order is committed, so that no worker looks for it too early."""
+    """Create an order and its job, or neither."""
     fields = json.loads(request.body)
     order = Order.objects.create(email=fields["email"], total=fields["total"])
-    transaction.on_commit(partial(send_receipt.enqueue, order.pk))
-    return JsonResponse({"order": order.pk}, status=201)
+    job = send_receipt.enqueue(order.pk)
+    return JsonResponse({"order": order.pk, "job": job.id}, status=201)
 
 
 def show(request: HttpRequest, order_id: int) -> JsonResponse:
-    """Say whether the receipt is sent."""
+    """Say how often the receipt was sent, and whether the order is put away."""
     order = get_object_or_404(Order, pk=order_id)
-    return JsonResponse({"order": order.pk, "receipt_sent": order.receipt_sent_at is not None})
+    return JsonResponse({"order": order.pk, "receipts_sent": order.receipts_sent, "is_archived": order.is_archived})
