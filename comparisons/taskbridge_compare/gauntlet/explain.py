@@ -51,7 +51,7 @@ def explain(
     earlier = [death for death in deaths if death.at < after.begin]
     if any(death.cut(before) for death in earlier):
         return "cut"
-    if any(death.killed and _unacknowledged(before, death, begun_in_slot) for death in earlier):
+    if any(death.killed and _unacknowledged(before, death.at, begun_in_slot) for death in earlier):
         return "not acknowledged"
     for gap in sorted((gap for gap in breaks if gap.begin < after.begin), key=lambda gap: -gap.begin):
         if _held_across(before, after, gap):
@@ -59,7 +59,7 @@ def explain(
         if not gap.key and before.finished is not None and 0 < gap.begin - before.finished <= forgets:
             return "forgotten by the broker"
     for pause in pauses:
-        if _held_when_paused(before, after, pause):
+        if _held_when_paused(before, after, pause, begun_in_slot):
             return "worker paused"
         if pause.holds(after) and pause.begin <= before.begin and 0 <= after.begin - pause.end <= RESUMED_SECONDS:
             return "worker resumed"
@@ -68,12 +68,12 @@ def explain(
     return "unexplained"
 
 
-def _unacknowledged(run: Execution, death: Death, begun_in_slot: Sequence[float]) -> bool:
-    """True if the end of this execution may not have reached the broker before its worker's death."""
-    if run.finished is None or not 0 <= death.at - run.finished <= SLOW_ACK_WINDOW_SECONDS:
+def _unacknowledged(run: Execution, struck: float, begun_in_slot: Sequence[float]) -> bool:
+    """True if the end of this execution may not have reached the broker when its worker was struck."""
+    if run.finished is None or not 0 <= struck - run.finished <= SLOW_ACK_WINDOW_SECONDS:
         return False
-    is_last = not any(run.finished < begin < death.at for begin in begun_in_slot)
-    return is_last or death.at - run.finished <= ACK_WINDOW_SECONDS
+    is_last = not any(run.finished < begin < struck for begin in begun_in_slot)
+    return is_last or struck - run.finished <= ACK_WINDOW_SECONDS
 
 
 def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
@@ -82,11 +82,12 @@ def _held_across(before: Execution, after: Execution, gap: Break) -> bool:
     return over >= gap.begin - ACK_WINDOW_SECONDS and before.begin <= gap.healed + RECONNECT_SECONDS
 
 
-def _held_when_paused(before: Execution, after: Execution, pause: Pause) -> bool:
+def _held_when_paused(before: Execution, after: Execution, pause: Pause, begun_in_slot: Sequence[float]) -> bool:
     """True if the paused worker had not acknowledged the job yet, so that its lease ran out."""
-    over = before.until if before.until is not None else after.begin
-    began_before = before.begin < pause.end and pause.begin < after.begin
-    return pause.holds(before) and began_before and over >= pause.begin - ACK_WINDOW_SECONDS
+    if not pause.holds(before) or before.begin >= pause.end or after.begin <= pause.begin:
+        return False
+    is_running = before.until is None or before.until >= pause.begin
+    return is_running or _unacknowledged(before, pause.begin, begun_in_slot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ PAUSE_SECONDS = 25.0
 _START_SECONDS = 60.0
 _ZOMBIE_SECONDS = 10.0
 _SETTLED_SECONDS = 0.3
+_RECOVERY_SECONDS = 40.0
+_LOOK_SECONDS = 0.05
 _LOCK_SECONDS = 0.5
 _LOCK_TRIES = 20
 _BETWEEN_TRIES = 0.02
@@ -59,6 +62,7 @@ def _strike(drill: Drill, jobs: Sequence[Job], number: int) -> None:
     paused, other = (first, second) if begun.pid in pids(first) else (second, first)
     still = _stopped(drill, paused)
     drill.write("fault", fault="pause", number=number, pids=still)
+    held = drill.sight.running_in(still)
     replaced = drill.sight.wait(
         lambda event: event.kind == "start" and event.key == key and event.pid not in still, seconds=PAUSE_SECONDS
     )
@@ -71,11 +75,20 @@ def _strike(drill: Drill, jobs: Sequence[Job], number: int) -> None:
         lambda event: event.kind in ("end", "raise") and event.key == key and event.pid in still,
         seconds=_ZOMBIE_SECONDS,
     )
-    drill.sight.done.discard(key)  # the zombie's own end completes nothing
     drill.station.ledger.pause(_SETTLED_SECONDS)
+    drill.sight.look()
+    elsewhere = [event for event in drill.station.ledger.events() if event.pid not in still]
+    begun_again = {event.key for event in elsewhere if event.kind == "start"}
+    # The zombie's own ends complete nothing.
+    drill.sight.done -= held & begun_again - {event.key for event in elsewhere if event.kind == "end"}
     kill(drill, other, drill.size.strikes + number)
     drill.station.start_worker()
     drill.station.start_second()
+    # A job that the next strikes met again would spend its crash budget.
+    until = time.monotonic() + _RECOVERY_SECONDS
+    while not held <= drill.sight.done and time.monotonic() < until:
+        drill.station.ledger.pause(_LOOK_SECONDS)
+        drill.sight.look()
 
 
 def _stopped(drill: Drill, worker: Process) -> list[int]:

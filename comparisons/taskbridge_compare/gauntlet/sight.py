@@ -58,6 +58,11 @@ class Sight:
         """Confirmed and not completed."""
         return self.confirmed.keys() - self.done
 
+    def running_in(self, pids: Sequence[int]) -> set[str]:
+        """The keys of the jobs that these processes have begun and not ended."""
+        self.look()
+        return {key for key, pid, _ in self._open if pid in pids}
+
     def forget_running(self) -> None:
         """The worker is dead, and with it all that ran."""
         self._cuts.update(key for key, _, _ in self._open)
