@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,10 @@ logger = logging.getLogger("taskbridge.dramatiq")
 
 BEATS_PER_LEASE: Final = 8
 LOOKS: Final = 5
-"""Half of a lease passes, then each beat of anybody looks: at the fifth look it is over."""
+"""A worker is late, then each beat of anybody looks: at the fifth look its lease is over."""
+BETWEEN_LOOKS: Final = 0.9 / BEATS_PER_LEASE
+LATE: Final = 1 - (LOOKS - 1) * BETWEEN_LOOKS
+"""Both are parts of a lease. It is over after its whole length, and no sooner."""
 NATIVE_SILENCE_SECONDS: Final = 65
 """Dramatiq's own workers are dead for one another after 60 s without a command; the clocks may differ a little."""
 _SILENT_AT_ONCE: Final = 100
@@ -111,8 +115,9 @@ class Lease:
         """Renew, and return what the dead held, with those that are `gone`. Our other workers of this machine."""
         queues = dict(self._queues)
         is_held, returned, silent, neighbours = BEAT(
-            self._client, (self._namespace,), self.id, int(self.seconds * 500), NATIVE_SILENCE_SECONDS * 1000,
-            LOOKS, int(self.seconds * 900 / BEATS_PER_LEASE), self._offset, self._dead_letter_milliseconds,
+            self._client, (self._namespace,),
+            self.id, math.ceil(self.seconds * LATE * 1000), NATIVE_SILENCE_SECONDS * 1000,
+            LOOKS, math.ceil(self.seconds * BETWEEN_LOOKS * 1000), self._offset, self._dead_letter_milliseconds,
             f"{PREFIX}{own_place() or NOWHERE}-", ",".join(gone),
             *(part for queue, is_given in queues.items() for part in (queue, int(not is_given))),
         )  # fmt: skip

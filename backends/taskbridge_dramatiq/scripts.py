@@ -3,7 +3,7 @@
 Dramatiq keeps a message in the hash `<queue>.msgs`, its id in the list `<queue>`, and, while a worker has it, in the
 set `__acks__.<worker>.<queue>`. To that comes, for each queue:
 
-- `__taskbridge__.leases.<queue>`: our workers, by the server's time in milliseconds when their leases end;
+- `__taskbridge__.leases.<queue>`: our workers, by the server's time in milliseconds when they are late;
 - `__taskbridge__.looks.<queue>`: for each worker that is late since a certain time, how often that was seen. Such looks
   add up whoever looked, so that observers may be short-lived, and lie apart, so that all can renew after an outage;
 - `__taskbridge__.crashes.<queue>`: for the messages of dead workers, how often they have begun since;
@@ -252,9 +252,9 @@ return {1, recovered, #silent / 2, neighbours}
 """)
 """Renew a lease, and return to their queues what dead workers held.
 
-Keys: namespace. Arguments: worker, lease and the silence after which one of Dramatiq's own workers is dead (both in
-milliseconds), how many looks at one who is late tell that it is dead and the milliseconds between two, how many of
-the silent ones to pass over, how long dead letters are kept in milliseconds, what the ids of neighbours begin with, the
-workers that are known to be dead with commas between them, then each queue with 1 if its lease is new. Returns {0 if
-the lease is lost, messages returned, silent workers seen, neighbours}.
+Keys: namespace. Arguments: worker, the silence after which it is late, and that after which one of Dramatiq's own is
+(both in milliseconds), how many looks at one who is late tell that it is dead and the milliseconds between two, how
+many of the silent ones to pass over, how long dead letters are kept in milliseconds, what the ids of neighbours begin
+with, the workers that are known to be dead with commas between them, then each queue with 1 if its lease is new.
+Returns {0 if the lease is lost, messages returned, silent workers seen, neighbours}.
 """
