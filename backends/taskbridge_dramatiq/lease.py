@@ -12,7 +12,8 @@ from uuid import uuid4
 from redis.exceptions import RedisError
 
 from taskbridge.process.liveness import NOWHERE, fate, own_mark, own_place
-from taskbridge_dramatiq.scripts import BEAT, LEAVE, PREFIX
+from taskbridge_dramatiq.beat import BEAT
+from taskbridge_dramatiq.scripts import LEAVE, PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

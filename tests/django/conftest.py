@@ -34,6 +34,8 @@ TABLE = "django_tasks_database_dbtaskresult"
 PLAIN = ("id", "status", "task_path", "exception_class_path", "traceback")
 JSON = ("worker_ids", "return_value", "args_kwargs")
 PATIENCE = timedelta(seconds=40)
+QUIET_SECONDS = 3.0
+"""Twice what a quick worker needs to notice a silence."""
 HEAD = """
 import json, os, taskbridge
 from datetime import datetime, timedelta, timezone
@@ -82,6 +84,12 @@ class Project(ShopLedger):
     def enqueue(self, code: str, **environment: str) -> Any:
         """The same, with the backend open and the application imported."""
         return self.python(HEAD + code, **environment)
+
+    def hold(self, task: str = "application.holds") -> str:
+        """Enqueue a job that runs until there is a file of the name that is returned."""
+        opened = str(self.folder / "opened")
+        self.enqueue(f"{task}.enqueue({opened!r})")
+        return opened
 
     def migrate(self) -> None:
         """Create the tables of django-tasks-db."""

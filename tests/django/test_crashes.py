@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskbridge_django_tasks.watch import LOOK_SECONDS, LOOKS
-from tests.django.conftest import PATIENCE, TABLE
+from tests.django.conftest import PATIENCE, QUIET_SECONDS, TABLE
 from tests.pauses import standing_still
 
 if TYPE_CHECKING:
@@ -20,49 +19,9 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
     from tests.django.conftest import Project
 
-BUSY = """
-import sqlite3, subprocess, sys, time
-from taskbridge_django_tasks.lease import LeaseTable
-from taskbridge_django_tasks import lease
-HOG = '''
-import sqlite3, sys, time
-file = sqlite3.connect(sys.argv[1], timeout=20, isolation_level=None)
-end = time.monotonic() + 15
-print("up", flush=True)
-while time.monotonic() < end:
-    file.execute("BEGIN IMMEDIATE")
-    file.execute("UPDATE django_tasks_database_dbtaskresult SET priority = 1")
-    time.sleep(0.03)
-    file.execute("COMMIT")
-    time.sleep(0.003)
-'''
-leases = LeaseTable("default")
-leases.create()
-file = os.environ["TEST_DATABASE"].removeprefix("sqlite:///")
-hog = subprocess.Popen([sys.executable, "-c", HOG, file], stdout=subprocess.PIPE)
-hog.stdout.readline()
-waits = []
-for _ in range(20):
-    begun = time.monotonic()
-    leases.renew("a", stopping=False)
-    waits.append(time.monotonic() - begun)
-    time.sleep(0.05)
-hog.kill()
-hog.wait()
-print(json.dumps(sorted(waits)[10:]))
-"""
-QUIET_SECONDS = 3.0
-"""Twice what a quick worker needs to notice a silence."""
-
-
-def hold(project: Project, task: str = "application.holds") -> str:
-    opened = str(project.folder / "opened")
-    project.enqueue(f"{task}.enqueue({opened!r})")
-    return opened
-
 
 def test_a_job_of_a_killed_worker_runs_again_within_a_bound(project: Project) -> None:
-    opened = hold(project)
+    opened = project.hold()
     first = project.worker()
     project.until(lambda: project.written("holds"), first)
     first.kill_tree()
@@ -77,45 +36,8 @@ def test_a_job_of_a_killed_worker_runs_again_within_a_bound(project: Project) ->
     assert row["args_kwargs"]["taskbridge_returns"] == {"crashed": 1, "released": 0}
 
 
-def test_a_job_runs_again_at_once_although_no_worker_lives_for_long(project: Project) -> None:
-    hold(project)
-    killed = project.worker()
-    project.until(lambda: project.written("holds"), killed)
-    killed.kill_tree()
-    for lives in range(1, 4):
-        worker = project.worker()
-        project.until(lambda: len(leases(project)) > lives, worker)  # noqa: B023 - called in this turn of the loop
-        end = time.monotonic() + 3
-        while len(project.written("holds")) < 2 and time.monotonic() < end:
-            time.sleep(0.01)
-        worker.kill_tree()
-        if len(project.written("holds")) > 1:
-            break
-    assert len(project.written("holds")) > 1
-
-
-def test_what_short_lived_workers_have_seen_of_another_hosts_adds_up(project: Project) -> None:
-    hold(project)
-    killed = project.quick_worker("on another host")
-    project.until(lambda: project.written("holds"), killed)
-    killed.kill_tree()
-    ((dead, _),) = leases(project).items()
-    for enough in (LOOKS // 2, LOOKS):
-        worker = project.quick_worker()
-        project.until(lambda: leases(project)[dead] >= enough, worker)  # noqa: B023 - called in this turn of the loop
-        worker.kill_tree()
-    heir = project.quick_worker()
-    project.until(lambda: len(project.written("holds")) == 2, heir)
-    project.until(lambda: len(leases(project)) == 1, heir)
-
-
-def leases(project: Project) -> dict[str, int]:
-    """The workers that have one, with the looks in vain."""
-    return dict(project.query("SELECT worker_id, looks FROM taskbridge_django_leases"))
-
-
 def test_without_recovery_it_would_be_stuck(on_sqlite: Project) -> None:
-    hold(on_sqlite)
+    on_sqlite.hold()
     first = on_sqlite.quick_worker("no recovery")
     on_sqlite.until(lambda: on_sqlite.written("holds"), first)
     first.kill_tree()
@@ -123,21 +45,6 @@ def test_without_recovery_it_would_be_stuck(on_sqlite: Project) -> None:
     time.sleep(QUIET_SECONDS)
     assert second.running
     assert len(on_sqlite.written("holds")) == 1
-
-
-@pytest.mark.parametrize(("bug", "runs"), [("", 1), ("forgotten renewal", 2)])
-def test_a_long_job_is_not_taken_from_a_worker_that_lives(on_sqlite: Project, bug: str, runs: int) -> None:
-    opened = hold(on_sqlite)
-    first = on_sqlite.quick_worker(bug)
-    on_sqlite.until(lambda: on_sqlite.written("holds"), first)
-    second = on_sqlite.quick_worker()
-    if runs == 2:
-        on_sqlite.until(lambda: len(on_sqlite.written("holds")) == 2, second)
-    else:
-        time.sleep(QUIET_SECONDS)
-        assert len(on_sqlite.written("holds")) == 1
-    on_sqlite.folder.joinpath(opened).touch()
-    on_sqlite.finish(second, jobs=1)
 
 
 @contextlib.contextmanager
@@ -204,7 +111,7 @@ def test_a_crash_costs_no_attempt(project: Project) -> None:
 
 @pytest.mark.parametrize("task", ["application.holds", "shop.holds"])
 def test_at_the_second_signal_the_job_is_given_back_at_once(on_sqlite: Project, task: str) -> None:
-    opened = hold(on_sqlite, f"import shop; {task}")
+    opened = on_sqlite.hold(f"import shop; {task}")
     worker = on_sqlite.quick_worker()
     on_sqlite.until(lambda: on_sqlite.written("holds"), worker)
     worker.send(signal.SIGTERM)
@@ -219,7 +126,7 @@ def test_at_the_second_signal_the_job_is_given_back_at_once(on_sqlite: Project, 
 
 
 def test_a_job_that_is_cut_off_by_a_stop_is_no_crash(on_postgres: Project) -> None:
-    hold(on_postgres)
+    on_postgres.hold()
     worker = on_postgres.quick_worker()
     on_postgres.until(lambda: on_postgres.written("holds"), worker)
     worker.send(signal.SIGTERM)
@@ -263,8 +170,3 @@ def test_arguments_survive_a_recovery_to_the_digit(project: Project) -> None:
     after = project.rows()[0]["args_kwargs"]
     assert after.pop("taskbridge_returns")
     assert repr(after) == repr(before)
-
-
-def test_a_lease_is_renewed_in_time_beside_busy_writers(on_sqlite: Project) -> None:
-    waits = on_sqlite.enqueue(BUSY)
-    assert waits[-2] < LOOK_SECONDS / 2, "SQLite's own wait asks each 100 ms, and a writer leaves 3 ms between two"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis import Redis
 
-from taskbridge_dramatiq.scripts import BEAT, FETCH
+from taskbridge_dramatiq.beat import BEAT
+from taskbridge_dramatiq.scripts import FETCH
 
 if TYPE_CHECKING:
     from taskbridge.services import Server
