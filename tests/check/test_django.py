@@ -92,10 +92,12 @@ def test_a_redis_that_evicts_and_persists_nothing_is_found_once_for_all_queues(
     assert sum(each.startswith("it persists nothing") for each in what) == 1
 
 
+@pytest.mark.wide
 def test_nothing_is_found_against_a_durable_redis(durable: services.Server, tmp_path: Path) -> None:
     assert bad(found(tmp_path, *unmigrated("django+rq", TEST_REDIS=durable.fresh_url()))) == []
 
 
+@pytest.mark.wide
 def test_a_redis_that_is_not_there_is_found_and_its_password_is_not_shown(tmp_path: Path) -> None:
     nowhere = f"redis://user:hunter22@127.0.0.1:{free_port()}/0"
     findings = found(tmp_path, *unmigrated("django+rq", TEST_REDIS=nowhere))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from datetime import timedelta
@@ -35,6 +36,26 @@ def nowhere() -> Any:
     from tests.django_rq import tasks
 
     return tasks.nowhere.enqueue().id
+
+
+def limits() -> Any:
+    """How long RQ lets a job of each kind run, in our workers, in seconds: none, of one call, native."""
+    import django_rq
+
+    from taskbridge.registry import registry
+    from taskbridge_django_tasks.rq import QueueBackend
+    from tests.django_rq import tasks
+
+    backend = router.backend()
+    assert isinstance(backend, QueueBackend)
+    ids = [
+        tasks.nowhere.enqueue().id,
+        tasks.nowhere.using(timeout=timedelta(seconds=2.5)).enqueue().id,
+        importlib.import_module("shop").receipt.enqueue(42, name="Zoë").id,
+    ]
+    backend.serve(registry, None)  # type: ignore[arg-type]  # nothing is run
+    queue = backend.queue("default")
+    return [backend.job_class.fetch(each, django_rq.get_connection(), queue.serializer).timeout for each in ids]
 
 
 def redriven() -> Any:

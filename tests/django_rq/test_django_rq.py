@@ -33,6 +33,10 @@ def test_what_legacy_code_enqueues_runs_on_our_worker_and_its_result_is_read_nat
     assert "not called" not in worker.output()
 
 
+def test_a_job_has_the_limit_of_its_task_or_call_and_a_native_one_that_of_its_queue(project: Project) -> None:
+    assert project.part("limits", PICKLE) == [-1, 3, 180]
+
+
 def test_what_could_not_be_read_runs_once_it_can_be_and_is_redriven(project: Project) -> None:
     legacy = project.legacy("enqueue")
     assert legacy.wait(within=PATIENCE) == 0, legacy.output()

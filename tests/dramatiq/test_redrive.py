@@ -76,6 +76,7 @@ def test_what_could_not_be_read_is_redriven_as_it_came(
     ledger.clear()
 
 
+@pytest.mark.wide
 def test_what_can_be_read_by_now_runs(store: Store, ledger: Ledger, tmp_path: Path) -> None:
     native = to_native(Message("1", "note", ["mended"], {}))
     put(native.encode())
