@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.store.columns import moment
 from taskbridge.store.key import Key
-from taskbridge.store.redis_keys import BATCH, NOW, RedisKeys, text
+from taskbridge.store.redis_keys import NOW, RedisKeys, text
 from taskbridge.store.redis_leases import FORGET_AFTER_MS
 
 if TYPE_CHECKING:
@@ -91,14 +91,7 @@ class RedisKeyStore(RedisKeys):
         return _key(name, self._ask(partial(self._claim_key, keys=keys, args=arguments)))
 
     def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
-        held: set[str] = set()
-        for start in range(0, len(keys), BATCH):
-            batch = keys[start : start + BATCH]
-            names = [self._key_names + key.name for key in batch]
-            arguments = [span // _MICROSECOND, *(key.token for key in batch)]
-            places: Any = self._ask(partial(self._renew_keys, keys=names, args=arguments))
-            held |= {batch[place - 1].name for place in places}
-        return frozenset(held)
+        return self._prolonged(self._renew_keys, self._key_names, keys, span)
 
     def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
         arguments = [key.token, kept // _MICROSECOND]

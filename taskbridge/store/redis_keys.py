@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from redis import Redis, RedisError
@@ -12,7 +14,10 @@ from taskbridge.brokers.redis import server_pool
 from taskbridge.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from taskbridge.store.key import Key
+    from taskbridge.store.lease import Lease
 
 T = TypeVar("T")
 
@@ -58,6 +63,16 @@ class RedisKeys:
             return command()
         except RedisError as error:
             raise StoreUnavailable(f"the store on Redis did not do as asked: {error}") from error
+
+    def _prolonged(self, script: Any, prefix: str, held: Sequence[Lease | Key], span: timedelta) -> frozenset[str]:
+        """The names of those that the script, given a span and their tokens, finds still held."""
+        found: set[str] = set()
+        for start in range(0, len(held), BATCH):
+            batch = held[start : start + BATCH]
+            arguments = [span // timedelta(microseconds=1), *(each.token for each in batch)]
+            places: Any = self._ask(partial(script, keys=[prefix + each.name for each in batch], args=arguments))
+            found |= {batch[place - 1].name for place in places}
+        return frozenset(found)
 
 
 def text(value: str | bytes) -> str:

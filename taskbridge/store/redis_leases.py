@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.store.columns import moment
 from taskbridge.store.lease import Lease
-from taskbridge.store.redis_keys import BATCH, NOW, RedisKeys
+from taskbridge.store.redis_keys import NOW, RedisKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,21 +71,11 @@ class RedisLeaseStore(RedisKeys):
         return Lease(name=name, holder=holder, token=token, until=moment(until))
 
     def renew(self, leases: Sequence[Lease], /, *, span: timedelta) -> frozenset[str]:
-        return self._held(leases, span)
+        return self._prolonged(self._prolong, self._leases, leases, span)
 
     def release(self, leases: Sequence[Lease], /) -> None:
-        self._held(leases, timedelta(0))
+        self._prolonged(self._prolong, self._leases, leases, timedelta(0))
 
     def count(self, name: str, /, *, span: timedelta) -> int:
         milliseconds = span // timedelta(milliseconds=1)
         return int(self._ask(partial(self._count, keys=[self._counters + name], args=[milliseconds])))
-
-    def _held(self, leases: Sequence[Lease], span: timedelta) -> frozenset[str]:
-        held: set[str] = set()
-        for start in range(0, len(leases), BATCH):
-            batch = leases[start : start + BATCH]
-            keys = [self._leases + lease.name for lease in batch]
-            arguments = [span // _MICROSECOND, *(lease.token for lease in batch)]
-            places: Any = self._ask(partial(self._prolong, keys=keys, args=arguments))
-            held |= {batch[place - 1].name for place in places}
-        return frozenset(held)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskbridge.store.columns import moment
 from taskbridge.store.key import Key
-from taskbridge.store.sql_tables import SQLTables, batches
+from taskbridge.store.sql_tables import SQLTables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,18 +68,7 @@ class SQLKeyStore(SQLTables):
         return _key(name, answer)
 
     def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
-        self._prepare()
-        held: set[str] = set()
-        for batch in batches(sorted(keys, key=lambda key: key.name)):
-            marks = ", ".join(["(?, ?)"] * len(batch))
-            statement = (
-                f"UPDATE taskbridge_keys SET until = {self._dialect.now} + ? "  # noqa: S608 - constants and placeholders only
-                f"WHERE done_at IS NULL AND (name, token) IN (VALUES {marks}) RETURNING name"
-            )
-            parameters = [part for key in batch for part in (key.name, key.token)]
-            found = self._fetch(self._dialect.sql(statement), [span // _MICROSECOND, *parameters])
-            held |= {str(name) for (name,) in found}
-        return frozenset(held)
+        return self._prolonged("taskbridge_keys", keys, span, only="done_at IS NULL")
 
     def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
         self._prepare()

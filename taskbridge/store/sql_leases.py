@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskbridge.store.columns import moment
 from taskbridge.store.lease import Lease
-from taskbridge.store.sql_tables import SQLTables, batches
+from taskbridge.store.sql_tables import SQLTables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,27 +57,12 @@ class SQLLeaseStore(SQLTables):
         return Lease(name=name, holder=holder, token=token, until=moment(until))
 
     def renew(self, leases: Sequence[Lease], /, *, span: timedelta) -> frozenset[str]:
-        return self._prolong(leases, span)
+        return self._prolonged("taskbridge_leases", leases, span)
 
     def release(self, leases: Sequence[Lease], /) -> None:
-        self._prolong(leases, timedelta(0))
+        self._prolonged("taskbridge_leases", leases, timedelta(0))
 
     def count(self, name: str, /, *, span: timedelta) -> int:
         self._prepare()
         ((count,),) = self._fetch(self._count, (name, span // _MICROSECOND))
         return int(count)
-
-    def _prolong(self, leases: Sequence[Lease], span: timedelta) -> frozenset[str]:
-        self._prepare()
-        held: set[str] = set()
-        for batch in batches(sorted(leases, key=lambda lease: lease.name)):
-            marks = ", ".join(["(?, ?)"] * len(batch))
-            statement = (
-                f"UPDATE taskbridge_leases SET until = {self._dialect.now} + ? "  # noqa: S608 - constants and placeholders only
-                f"WHERE (name, token) IN (VALUES {marks}) RETURNING name"
-            )
-            parameters = [part for lease in batch for part in (lease.name, lease.token)]
-            held |= {
-                str(name) for (name,) in self._fetch(self._dialect.sql(statement), [span // _MICROSECOND, *parameters])
-            }
-        return frozenset(held)

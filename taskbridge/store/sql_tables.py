@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from taskbridge.store.database import Cursor, Database
+    from taskbridge.store.key import Key
+    from taskbridge.store.lease import Lease
 
 T = TypeVar("T")
 
@@ -86,6 +88,23 @@ class SQLTables:
             self._swept = time.monotonic()
             for statement, kept in self._sweeps:
                 self._execute(statement, (columns.now() - kept,))
+
+    def _prolonged(
+        self, table: str, held: Sequence[Lease | Key], span: timedelta, *, only: str = "1 = 1"
+    ) -> frozenset[str]:
+        """Prolong those whose tokens are still in the table; their names."""
+        self._prepare()
+        found: set[str] = set()
+        for batch in batches(sorted(held, key=lambda each: each.name)):
+            marks = ", ".join(["(?, ?)"] * len(batch))
+            statement = (
+                f"UPDATE {table} SET until = {self._dialect.now} + ? "  # noqa: S608 - constants and placeholders only
+                f"WHERE {only} AND (name, token) IN (VALUES {marks}) RETURNING name"
+            )
+            parameters = [part for each in batch for part in (each.name, each.token)]
+            rows = self._fetch(self._dialect.sql(statement), [span // timedelta(microseconds=1), *parameters])
+            found |= {str(name) for (name,) in rows}
+        return frozenset(found)
 
     def _execute(self, statement: str, parameters: Sequence[object]) -> int:
         def execute(cursor: Cursor) -> int:

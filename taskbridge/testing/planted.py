@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from taskbridge.message import Message
     from taskbridge.settings import BackendURL
 
-Bug = Literal["drops", "doubles", "ignores expiry", "inverts priority", "forgets metadata", "starts early"]
+Bug = Literal[
+    "drops",
+    "doubles",
+    "ignores expiry",
+    "inverts priority",
+    "forgets metadata",
+    "starts early",
+    "forgets keys",
+    "ignores cancellation",
+]
 """One in ten jobs is dropped, or delivered twice; the others touch every job."""
 
 ONE_IN = 10
@@ -54,4 +63,8 @@ class PlantedBackend(MemoryBackend):
             message.headers.expires = None
         if message.headers is not None and self._bug == "forgets metadata":
             message.headers.metadata = {}
+        if message.headers is not None and self._bug == "forgets keys":
+            message.headers.key = ""
+        if message.headers is not None and self._bug == "ignores cancellation":
+            message.headers.result = message.headers.cancellable = False
         return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +12,13 @@ import taskbridge
 from taskbridge.errors import RedriveRefused
 from taskbridge.redrive import redrive
 from taskbridge.router import router
+from taskbridge.worker import effectively_once
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from multiprocessing.synchronize import Barrier
+
+    from taskbridge.store import Key, Store
 
 
 @taskbridge.task(name="cli.charge")
@@ -70,3 +75,19 @@ def once(path: str) -> None:
 def at_least_once(path: str) -> None:
     """The same."""
     _begin(path)
+
+
+@taskbridge.task(name="cli.effectively-once", delivery="effectively_once", key="{path}", result=True)
+def dies_before_it_is_acknowledged(path: str) -> str:
+    """Kill the worker once it is recorded that the key is done, the first time."""
+    with Path(path).open("a") as file:
+        file.write("start\n")
+    completed = effectively_once._completed
+
+    def complete_and_die(store: Store, key: Key, kept: timedelta) -> bool:
+        completed(store, key, kept)
+        os.kill(os.getpid(), signal.SIGKILL)
+        return True
+
+    effectively_once._completed = complete_and_die
+    return "done"

@@ -16,6 +16,7 @@ import pytest
 import taskbridge
 from taskbridge.router import router
 from taskbridge.store import DetailStatus, Selection
+from taskbridge.worker.effectively_once import key_name
 from tests.cli import part
 
 if TYPE_CHECKING:
@@ -92,3 +93,21 @@ def test_at_least_once_is_started_again(url: str, tmp_path: Path) -> None:
         until(is_finished)
     assert starts(noted) == 2
     assert handle.detail_status is DetailStatus.SUCCESSFUL
+
+
+def test_effectively_once_is_not_done_again_where_the_acknowledgement_was_lost(url: str, tmp_path: Path) -> None:
+    noted = tmp_path / "noted"
+    task = part.dies_before_it_is_acknowledged
+    handle = task.enqueue(str(noted))
+    store = router.store()
+    assert store is not None
+
+    def is_skipped() -> bool:
+        key = store.read_key(key_name(task.name, str(noted)))
+        return key is not None and key.skipped > 0
+
+    with worker(url):
+        until(is_skipped)
+    assert starts(noted) == 1
+    handle.refresh()
+    assert (handle.detail_status, handle.return_value) == (DetailStatus.SUCCESSFUL, "done")

@@ -28,6 +28,8 @@ FOUND_BY = {
     "ignores expiry": "an_expired_job_is_not_started",
     "inverts priority": "larger_priority",
     "forgets metadata": "keeps_the_id_and_the_metadata",
+    "forgets keys": "of_two_jobs_with_one_key",
+    "ignores cancellation": "a_queued_job_that_is_cancelled",
     "starts early": "a_delayed_job_is_never_early",
 }
 
