@@ -107,13 +107,13 @@ def broker_url(url: BackendURL, /) -> str:
     if url.broker not in ("redis", "rediss"):
         return url.server()
     from taskbridge.brokers.redis import redis_url
+    from taskbridge.brokers.sentinel import sentinels
 
     plain = redis_url(url)
     if not _is_watched(url):
         return plain
     # Kombu takes one URL for each Sentinel, and the rest as transport options.
-    places = ((url.host, url.port), *url.more_hosts)
-    each = [replace(url, host=host, port=port, more_hosts=()) for host, port in places]
+    each = [replace(url, host=host, port=port, more_hosts=()) for host, port in sentinels(url)]
     return ";".join(one.server("sentinel") for one in each)
 
 
