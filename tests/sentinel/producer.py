@@ -17,7 +17,7 @@ from taskbridge.errors import EnqueueError, StoreUnavailable, TaskBridgeError
 from taskbridge.router import router
 from tests.sentinel.tasks import note
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 60
 
 
 def main() -> None:

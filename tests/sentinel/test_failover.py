@@ -60,7 +60,7 @@ def environment(ledger: Path, sentinels: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_producers_workers_and_stores_follow_the_master(tmp_path: Path) -> None:
     with ExitStack() as stack:
         pair = stack.enter_context(watched_pair(tmp_path, password=PASSWORD, sentinel_password=SENTINEL_PASSWORD))
