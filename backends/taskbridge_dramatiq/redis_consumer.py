@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.common import compute_backoff, current_millis
 from dramatiq.errors import ConnectionClosed
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from taskbridge.errors import UndecodableMessage, UnknownTask
@@ -24,7 +25,7 @@ from taskbridge_dramatiq.scripts import ACK, BURY, FETCH, RETURN
 from taskbridge_dramatiq.wire import decode, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from dramatiq import Message as DramatiqMessage
 
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taskbridge.dramatiq")
 
+SETTLE_SECONDS: Final = 5.0
+"""For so long a settlement waits for a Redis that is away; Dramatiq then sleeps as long before it tries again."""
+
 _AT_ONCE: Final = 1000
+_SETTLE_PAUSE_SECONDS: Final = 0.2
 
 
 class LeasedMessage(MessageProxy):
@@ -147,7 +152,7 @@ class LeasedConsumer(Consumer):
         keys = self._keys
         crashes = (keys.crashes,) if message.was_recovered else ()
         with _connection_closed():
-            command(message, (keys.acks(message.lease_id), keys.messages, keys.dead, *crashes))
+            _again_soon(lambda: command(message, (keys.acks(message.lease_id), keys.messages, keys.dead, *crashes)))
         self._broker.release(message)
         self._room.set()
 
@@ -185,6 +190,20 @@ class LeasedConsumer(Consumer):
         keys = self._keys
         acks = keys.acks(self._lease_id)
         BURY(self._broker.client, (acks, keys.messages, keys.dead, keys.crashes), redis_id, current_millis())
+
+
+def _again_soon(command: Callable[[], object]) -> None:
+    """Run a command, again and again while Redis is away: this thread runs no job before it has settled."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            command()
+        except RedisConnectionError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_SETTLE_PAUSE_SECONDS)
+        else:
+            return
 
 
 @contextmanager
