@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import RedriveRefused, UndecodableMessage
@@ -28,8 +29,8 @@ OVERLAP: Final = timedelta(minutes=1)
 """How far a look goes back behind the one before it: the clocks of machines differ."""
 LONGEST_PAUSE: Final = timedelta(minutes=5)
 """A job that older workers take again and again is given back ever later, up to this."""
-AT_ONCE: Final = 100
-"""Jobs that one beat runs again."""
+AT_ONCE: Final = 1_000
+"""Letters that one beat looks at."""
 
 
 class Skew:
@@ -43,35 +44,45 @@ class Skew:
         self._alias = alias
         self._store = store
         self._window = window
-        self._since: datetime | None = None
+        self._since = datetime.min.replace(tzinfo=UTC)
+        """What was buried earlier has been looked at."""
+        self._later: set[str] = set()
+        """Letters of jobs that this code can run, which older workers have just given back."""
 
     def beat(self) -> timedelta:
-        """Look at the letters that are new since the last beat, and at those that were left for later."""
+        """Look at what was left for later, and at a portion of the letters that are new."""
         now = datetime.now(UTC)
-        oldest = now - self._window
-        since = oldest if self._since is None else max(oldest, self._since)
-        self._since = now - OVERLAP
+        since = max(now - self._window, self._since)
         tasks = registry.by_wire_name(router.backend(self._alias))
-        done = 0
-        for letter in self._letters(since):
-            if done == AT_ONCE or letter.buried_at + _pause(letter) > now:
-                self._since = min(self._since, letter.buried_at)
-            elif _fits(letter, tasks):
-                done += self._redrive(letter)
-        return timedelta(0) if done == AT_ONCE else REST
+        if self._later:
+            left = list(self._store.letters(Selection(ids=tuple(self._later), backend=self._alias)))
+            self._later = {letter.id for letter in left}
+            for letter in left:
+                self._look_at(letter, tasks, now)
+        letters = self._store.letters(Selection(backend=self._alias, since=since))
+        for letter in islice(letters, AT_ONCE):
+            self._look_at(letter, tasks, now)
+            self._since = letter.buried_at
+        if next(letters, None) is not None:
+            return timedelta(0)
+        self._since = now - OVERLAP
+        return REST
 
-    def _letters(self, since: datetime) -> Iterator[DeadLetter]:
-        for reason in REASONS:
-            yield from self._store.letters(Selection(backend=self._alias, reason=reason, since=since))
+    def _look_at(self, letter: DeadLetter, tasks: Mapping[str, Task[..., Any, Any]], now: datetime) -> None:
+        if letter.reason not in REASONS or not _fits(letter, tasks):
+            return
+        self._later.add(letter.id)
+        if letter.buried_at + _pause(letter) <= now:
+            self._redrive(letter)
+            self._later.discard(letter.id)
 
-    def _redrive(self, letter: DeadLetter) -> bool:
+    def _redrive(self, letter: DeadLetter) -> None:
         try:
             redrive(letter.id, self._store)
         except RedriveRefused as error:
             logger.warning("The job %s could run now, and is not enqueued again: %s", letter.id, error)
-            return False
-        logger.info("The job %s (%s) is enqueued again, since its task is known here.", letter.id, letter.reason)
-        return True
+        else:
+            logger.info("The job %s (%s) is enqueued again, since its task is known here.", letter.id, letter.reason)
 
 
 def _fits(letter: DeadLetter, tasks: Mapping[str, Task[..., Any, Any]]) -> bool:
