@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -41,6 +41,9 @@ logger = logging.getLogger("taskbridge.enqueue")
 R = TypeVar("R")
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+TICK_KEPT: Final = timedelta(hours=1)
+"""How long it is known that a tick of a periodic task has run: one whose scheduler died may be enqueued twice."""
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -164,8 +167,8 @@ class Binding(Generic[R]):
             result=options.result,
             at_most_once=options.delivery == "at_most_once",
             cancellable=options.cancellable,
-            key="" if self._key is None else self._key(args, kwargs),
-            key_ttl=key_ttl,
+            key=self._key(args, kwargs) if self._key is not None else "" if tick is None else job_id,
+            key_ttl=key_ttl if self._key is not None or tick is None else TICK_KEPT.total_seconds(),
             fingerprint=fingerprint,
             metadata=options.metadata or {},  # type: ignore[arg-type]  # a Mapping serves: it is only encoded
             tick=tick,

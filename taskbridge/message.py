@@ -24,8 +24,6 @@ class Tick(msgspec.Struct, omit_defaults=True, gc=False):
     schedule: str
     nominal: datetime
     """When it was to be, aware."""
-    claim: int = 0
-    """Who enqueued it: of two that were enqueued for one tick, one runs. 0: by command, beside all ticks."""
     is_alone: bool = False
     """Not to be run while another tick of the schedule is."""
 

@@ -94,15 +94,18 @@ class DatabaseBackend(DjangoBackend):
         otherwise; PostgreSQL's `connect_timeout` and `options` are yours to set. Where the connection had ended, as
         after a restart of the server, it is tried once on a new one.
         """
-        rows = [self._row(message) for message in messages]
+        rows: Sequence[Any] = [self._row(message) for message in messages]
         using = self._using
         try:
             self._insert(rows, using)
         except EnqueueError as error:
             # The rows bring their ids along: they cannot be there twice.
-            if not error.maybe_accepted or connections[using].connection is not None:
+            if isinstance(error.__cause__, IntegrityError) and not connections[using].in_atomic_block:
+                rows = self._insert_missing(rows, using, error)
+            elif not error.maybe_accepted or connections[using].connection is not None:
                 raise
-            self._insert_again(rows, using, error)
+            else:
+                self._insert_again(rows, using, error)
         if self._is_jsonb and len(rows) >= ANALYZE_FROM:
             transaction.on_commit(lambda: self._analyze(using), using=using, robust=True)
         from taskbridge_django_tasks.signals import announce, is_heard, task_enqueued
@@ -110,6 +113,18 @@ class DatabaseBackend(DjangoBackend):
         if is_heard(task_enqueued):
             for row in rows:
                 announce(task_enqueued, row)
+
+    def _insert_missing(self, rows: Sequence[Any], using: str, first: EnqueueError) -> Sequence[Any]:
+        """Insert the rows whose jobs are not there yet, and give them: a repeated enqueue changes nothing."""
+        with self._enqueuing(using):
+            found = self._rows.objects.using(using).filter(pk__in=[row.pk for row in rows])
+            known = {str(pk) for pk in found.values_list("pk", flat=True)}
+        missing = [row for row in rows if str(row.pk) not in known]
+        if len(missing) == len(rows):
+            raise first
+        if missing:
+            self._insert(missing, using)
+        return missing
 
     def _insert_again(self, rows: Sequence[Any], using: str, first: EnqueueError) -> None:
         try:

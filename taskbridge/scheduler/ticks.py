@@ -84,9 +84,9 @@ class Ticks:
         if token is None:
             return False
         try:
-            job = schedule.enqueue(nominal, now, claim=token)
+            job = schedule.enqueue(nominal, now)
         except Exception:
-            # The broker may have it all the same. It is claimed anew then, and the workers run one of the two.
+            # The broker may have it all the same: then it gets the job twice, and the workers run one of the two.
             self._store.release_tick(schedule.name, token)
             raise
         self._store.tick_done(schedule.name, nominal, token, job_id=job.id)

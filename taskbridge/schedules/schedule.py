@@ -69,7 +69,7 @@ class Schedule:
                 f"The schedule {self.name!r} has a jitter and its task a run_after: take one of them out."
             )
 
-    def enqueue(self, nominal: datetime, now: datetime, /, *, claim: int) -> TaskResult[Any]:
+    def enqueue(self, nominal: datetime, now: datetime, /) -> TaskResult[Any]:
         """Enqueue the job of one tick: the same id whoever does it. Raises as `Task.enqueue`."""
         start = nominal + self._delay(nominal)
         options: dict[str, Any] = {"timing": "now"}
@@ -77,11 +77,11 @@ class Schedule:
             options["run_after"] = start
         if (latest := self._expires_at(nominal, now)) is not None:
             options["expires"] = latest
-        return self._send(self.job_id(nominal), nominal, claim, options)
+        return self._send(self.job_id(nominal), nominal, options)
 
     def trigger(self, job_id: str, now: datetime, /) -> TaskResult[Any]:
         """Enqueue a job now, beside all ticks."""
-        return self._send(job_id, now, 0, {"timing": "now"})
+        return self._send(job_id, now, {"timing": "now"})
 
     def bind(self) -> None:
         """Let the schedule meet its backend.
@@ -107,8 +107,8 @@ class Schedule:
         """The id of a tick's job."""
         return fixed_id(nominal, self.name)
 
-    def _send(self, job_id: str, nominal: datetime, claim: int, options: dict[str, Any]) -> TaskResult[Any]:
-        tick = Tick(schedule=self.name, nominal=nominal, claim=claim, is_alone=self.overlap == "skip")
+    def _send(self, job_id: str, nominal: datetime, options: dict[str, Any]) -> TaskResult[Any]:
+        tick = Tick(schedule=self.name, nominal=nominal, is_alone=self.overlap == "skip")
         return router.bind(self.task.using(**options)).send_tick(job_id, self.args, dict(self.kwargs), tick)
 
     def _delay(self, nominal: datetime) -> timedelta:

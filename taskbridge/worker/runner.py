@@ -24,7 +24,6 @@ from taskbridge.worker.failure import Failure
 from taskbridge.worker.final_failure import FinalFailure
 from taskbridge.worker.logs import Logs
 from taskbridge.worker.overlap import Overlap
-from taskbridge.worker.repeated_ticks import RepeatedTicks
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
 from taskbridge.worker.signatures import Signatures
@@ -46,7 +45,6 @@ ORDER: tuple[type[Middleware], ...] = (
     DeadLetters,
     Signatures,
     EffectivelyOnce,
-    RepeatedTicks,
     Results,
     Cancellations,
     Expiry,
@@ -68,7 +66,6 @@ ALWAYS = frozenset(
         Connections,
         Endings,
         Signatures,
-        RepeatedTicks,
         Overlap,
         FinalFailure,
         CrashBudget,

@@ -126,7 +126,7 @@ def test_a_tick_that_is_a_little_late_is_not_missed(backend: MemoryBackend) -> N
 
 def test_a_tick_expires_when_the_next_one_comes(backend: MemoryBackend) -> None:
     daily = schedule()
-    job = daily.enqueue(datetime.now(UTC), datetime.now(UTC), claim=1)
+    job = daily.enqueue(datetime.now(UTC), datetime.now(UTC))
     (message,) = backend.jobs
     assert message.id == job.id
     assert message.headers is not None
@@ -137,7 +137,7 @@ def test_a_tick_expires_when_the_next_one_comes(backend: MemoryBackend) -> None:
 def test_what_is_made_up_for_has_a_whole_period(backend: MemoryBackend) -> None:
     daily, now = schedule(missed="all"), datetime.now(UTC)
     nominal = daily.timetable.after(now - 3 * DAY)
-    daily.enqueue(nominal, now, claim=1)
+    daily.enqueue(nominal, now)
     (message,) = backend.jobs
     assert message.headers is not None
     assert message.headers.expires == now + (daily.timetable.after(nominal) - nominal)
@@ -145,9 +145,9 @@ def test_what_is_made_up_for_has_a_whole_period(backend: MemoryBackend) -> None:
 
 def test_another_expiry_and_none_are_heeded(backend: MemoryBackend) -> None:
     now = datetime.now(UTC)
-    schedule(expires=timedelta(minutes=5)).enqueue(now, now, claim=1)
-    schedule(name="b", expires=None).enqueue(now, now, claim=1)
-    schedule(name="c", task=shop.note.using(expires=DAY)).enqueue(now, now, claim=1)
+    schedule(expires=timedelta(minutes=5)).enqueue(now, now)
+    schedule(name="b", expires=None).enqueue(now, now)
+    schedule(name="c", task=shop.note.using(expires=DAY)).enqueue(now, now)
     limits = [job.headers.expires for job in backend.jobs if job.headers]
     assert limits[:2] == [now + timedelta(minutes=5), None]
     assert limits[2] is not None
@@ -158,7 +158,7 @@ def test_jitter_is_the_same_for_the_same_tick_and_spreads_others(backend: Memory
     now = datetime.now(UTC)
     jitter = timedelta(hours=1)
     for name in ("a", "a", "b", "c"):
-        schedule(name=name, jitter=jitter).enqueue(now, now, claim=1)
+        schedule(name=name, jitter=jitter).enqueue(now, now)
     starts = [job.run_after for job in backend.jobs]
     assert all(start is not None and now <= start < now + jitter for start in starts)
     assert starts[0] == starts[1]
@@ -190,7 +190,7 @@ def test_a_schedule_that_fails_stops_no_other_and_a_broker_that_is_away_is_told(
 
 def test_of_a_tick_that_was_enqueued_twice_one_job_runs(backend: MemoryBackend, tmp_path: Path) -> None:
     daily, now = shop.daily(str(tmp_path / "noted")), datetime.now(UTC)
-    first, second = (daily.enqueue(now, now, claim=claim) for claim in (7, 8))
+    first, second = (daily.enqueue(now, now) for _ in range(2))
     assert first.id == second.id
     assert len(backend.jobs) == 2
     backend.run_all()
@@ -199,18 +199,10 @@ def test_of_a_tick_that_was_enqueued_twice_one_job_runs(backend: MemoryBackend, 
     assert first.detail_status is DetailStatus.SUCCESSFUL
 
 
-def test_a_tick_that_is_delivered_twice_runs_twice_as_any_job(backend: MemoryBackend, tmp_path: Path) -> None:
-    backend.delivers_twice = True
-    now = datetime.now(UTC)
-    shop.daily(str(tmp_path / "noted")).enqueue(now, now, claim=7)
-    backend.run_all()
-    assert (tmp_path / "noted").read_text().count("tick") == 2
-
-
 def send(task: Any, tick: int, *args: Any) -> Any:
     """A job of the schedule `alone`, which does not overlap."""
     at = datetime(2026, 1, tick, tzinfo=UTC)
-    return router.bind(task).send_tick(f"tick{tick}", args, {}, Tick("alone", at, claim=1, is_alone=True))
+    return router.bind(task).send_tick(f"tick{tick}", args, {}, Tick("alone", at, is_alone=True))
 
 
 def test_a_tick_is_not_run_while_another_runs(backend: MemoryBackend, tmp_path: Path) -> None:
