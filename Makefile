@@ -12,7 +12,7 @@ roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compa
 parallel = -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help compare compare-full test wide check bench format hostile conformance gauntlet pages requirements changelog clean
+.PHONY: help compare compare-full test wide check bench format hostile conformance promises gauntlet pages requirements changelog clean
 .PHONY: environment servers lint types tests
 
 help: ## this list
@@ -56,6 +56,9 @@ format: environment ## put the code into its one format, and mend what ruff can 
 
 hostile: environment ## 100,000 damaged messages for each decoder, 500 for each worker
 	@TASKBRIDGE_TEST_MUTATIONS=100000 TASKBRIDGE_TEST_HOSTILE=500 $(pytest) $(parallel) tests/hostile $(ARGS)
+
+promises: environment ## what Django's documentation promises of tasks, on every engine
+	@TASKBRIDGE_TEST_PROMISES=all $(pytest) $(parallel) tests/django_backend $(ARGS)
 
 conformance: environment ## the shipped suite against one backend: BACKEND=rq+redis, or the URL of any
 	@test -n "$(BACKEND)" || { echo "make conformance BACKEND=rq+redis (or a full URL)"; exit 2; }

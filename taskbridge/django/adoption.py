@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskbridge.message import Message, Outcome
-    from taskbridge.registry import Registry
     from taskbridge.store import Record
     from taskbridge.timing import Timing
     from taskbridge.worker import Attempt
@@ -115,16 +114,18 @@ def adopted(task: Any, /) -> AdoptedTask:
             f"{task.module_path} is no task of {framework.MODULE}, so that a worker could not find it. Put @task on "
             f"the function itself, at the top level of its module."
         )
-    return _adopt(declared, registry)
+    new = AdoptedTask(declared, options_of(declared))
+    registry.add(new)
+    return new
 
 
-def adopt_tasks(registry: Registry, /) -> None:
+def adopt_tasks() -> None:
     """Register every Django task of the modules that are loaded."""
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
             # Not isinstance, which asks lazy objects for their class and so wakes them up.
             if issubclass(type(value), framework.Task) and find(f"{module.__name__}.{name}") is value:
-                _adopt(value, registry)
+                adopted(value)
 
 
 def find(path: str, /) -> Any:
@@ -132,12 +133,6 @@ def find(path: str, /) -> Any:
     module, _, name = path.rpartition(".")
     found: Any = vars(sys.modules[module]).get(name) if module in sys.modules else None
     return found if issubclass(type(found), framework.Task) and found.module_path == path else None
-
-
-def _adopt(declared: Any, registry: Registry) -> AdoptedTask:
-    task = AdoptedTask(declared, options_of(declared))
-    registry.add(task)
-    return task
 
 
 def _begun(declared: Any) -> Callable[..., Any]:

@@ -86,7 +86,7 @@ class Backend(framework.BaseTaskBackend):
         super().validate_task(task)
         record = self._record()
         with _as_django_says():
-            options = options_of(task, result=self._keeps_results(record))
+            options = options_of(task, result=_keeps_results(record))
             if record is not None:
                 self._check(options)
 
@@ -134,16 +134,17 @@ class Backend(framework.BaseTaskBackend):
         with _as_django_says():
             return router.backend(self.alias).capabilities
 
-    def _keeps_results(self, record: Capabilities | None) -> bool:
-        return record is not None and not record.result.is_refused
-
     def _check(self, options: TaskOptions) -> None:
         is_strict = isinstance(self._target, BackendURL) and self._target.is_strict
         check(options, router.backend(self.alias), label=str(self._target), task=options.name, is_strict=is_strict)
 
     def _adopted(self, task: Any) -> AdoptedTask:
         make = _cached if task.run_after is None and _is_hashable(task) else _fresh
-        return make(task, self._keeps_results(self._record()))
+        return make(task, _keeps_results(self._record()))
+
+
+def _keeps_results(record: Capabilities | None) -> bool:
+    return record is not None and not record.result.is_refused
 
 
 def _fresh(task: Any, result: bool) -> AdoptedTask:

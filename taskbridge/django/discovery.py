@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import django
 from django.apps import apps
@@ -11,9 +11,6 @@ from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 
 from taskbridge.settings.django import BACKEND
-
-if TYPE_CHECKING:
-    from taskbridge.registry import Registry
 
 
 def set_up() -> None:
@@ -25,12 +22,12 @@ def set_up() -> None:
         autodiscover_modules("tasks")
 
 
-def adopt_tasks(registry: Registry, /) -> None:
+def adopt_tasks() -> None:
     """Register the tasks that are declared under Django's decorator, in the modules that are loaded."""
     if has_tasks():
         from taskbridge.django import adoption
 
-        adoption.adopt_tasks(registry)
+        adoption.adopt_tasks()
 
 
 def has_tasks() -> bool:

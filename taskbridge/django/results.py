@@ -44,7 +44,8 @@ class TaskResult(framework.TaskResult):  # type: ignore[type-arg]  # Django's ow
 
     def _take(self, fresh: Any) -> None:
         for each in fields(self):
-            object.__setattr__(self, each.name, getattr(fresh, each.name))
+            if each.name != "timing":
+                object.__setattr__(self, each.name, getattr(fresh, each.name))
 
 
 def of_record(record: Record, task: Any, /, *, value: Any = None, timing: Timing | None = None) -> TaskResult:
@@ -85,6 +86,6 @@ def as_enqueued(record: Record, declared: Any, /) -> Any:
             run_after=local(record.run_after),
             backend=record.backend,
         )
-    except framework.InvalidTask:
-        # It may not be enqueued so any more, and was.
+    except (framework.InvalidTask, framework.InvalidTaskBackend):
+        # It may not be enqueued so any more, and was; or a worker serves a backend that TASKS does not name.
         return declared

@@ -60,7 +60,7 @@ def _tasks(environment: Mapping[str, str]) -> Mapping[str, Any]:
         tasks = getattr(conf.settings, "TASKS", {})
     except ModuleNotFoundError as error:
         # The variable is left over from elsewhere, where there is no Django, or not this project.
-        if error.name != "django" and f"{module}.".startswith(f"{error.name}.") is False:
+        if error.name != "django" and not f"{module}.".startswith(f"{error.name}."):
             raise
         return {}
     return tasks if isinstance(tasks, Mapping) else {}

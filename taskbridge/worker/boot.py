@@ -84,7 +84,7 @@ def import_tasks(modules: Iterable[str], /) -> None:
     registry.discover(modules)
     registry.discover(router.settings.imports)
     if django is not None:
-        django.adopt_tasks(registry)
+        django.adopt_tasks()
 
 
 def worker_environment(options: WorkerOptions, /) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_a_backend_passes_the_suite_there_too(
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
 
 
-@pytest.mark.parametrize("name", ["huey+sqlite", "django+db"])
+@pytest.mark.parametrize("name", ["huey+sqlite"])
 def test_the_backend_for_django_keeps_its_promises_there_too(
     name: str, other: Environment, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

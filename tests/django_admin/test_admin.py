@@ -17,6 +17,7 @@ from taskbridge.process import Command, Process, free_port
 from tests.browser import PATIENCE, browsing
 from tests.conformance.backends import ROOT
 from tests.django_admin.hostile import HOSTILE
+from tests.examples.example import listens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     address = f"127.0.0.1:{port}"
     argv = (*manage, "runserver", "--noreload", "--insecure", address)
     with Process(Command(argv=argv, environment=environment), log=folder / "log") as process:
-        process.wait_until(lambda: _answers(f"http://{address}/admin/"), within=PATIENCE)
+        process.wait_until(lambda: listens(f"http://{address}/admin/"), within=PATIENCE)
         yield Site(f"http://{address}", json.loads(seeded.stdout)["letter"], environment)
 
 
@@ -85,17 +86,6 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with browsing(tmp_path_factory.mktemp("browser")) as opened:
         yield opened
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except urllib.error.HTTPError as error:
-        error.close()
-        return True
-    except OSError:
-        return False
 
 
 def log_in(browser: Browser, site: Site, name: str) -> None:

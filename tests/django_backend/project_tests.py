@@ -37,6 +37,8 @@ class JobsOfATransaction(JobTestCase):
             result = on_commit.enqueue(4)
             assert (result.timing, self.jobs) == ("on_commit", [])
         assert self.run_all() == 1
+        result.refresh()
+        assert (result.timing, result.return_value) == ("on_commit", 8)
 
     def test_a_savepoint_that_is_rolled_back_leaves_no_job(self) -> None:
         with self.committing(), transaction.atomic():
