@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from taskbridge_compare.bench import drain_rows, enqueue_rows, layer_rows, outbox_rows, wake_rows
+from taskbridge_compare.bench import drain_rows, enqueue_rows, layer_rows, outbox_rows, release_rows, wake_rows
 from taskbridge_compare.bench.confirmed import of_equal_durability
 from taskbridge_compare.bench.counts import Counting, compare
 from taskbridge_compare.bench.late import late
@@ -34,10 +34,11 @@ COUNTS = "Commands to the broker, counted"
 SCHEMA = 1
 _WORKLOAD = load(SHIPPED)
 _COUNT_ATTEMPTS = 3
+_OF_THE_STORE = {"outbox": outbox_rows, "release": release_rows}
 _FAILURES = (StationError, Refused, NotSeen, OSError)
 
 Pair = tuple["Driver", "Driver"]
-Part = Literal["layer", "outbox", "counts", "enqueue", "drain", "wake"]
+Part = Literal["layer", "outbox", "release", "counts", "enqueue", "drain", "wake"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
@@ -55,9 +56,10 @@ class Bench:
         if "layer" in self._parts:
             yield from layer_rows.rows()
         wanted = [native.broker for native, _ in self._pairs]
-        self._servers.start([*wanted, *outbox_rows.BROKERS] if "outbox" in self._parts else wanted)
-        if "outbox" in self._parts:
-            yield from outbox_rows.rows(self._servers)
+        of_the_store = [rows for name, rows in _OF_THE_STORE.items() if name in self._parts]
+        self._servers.start([*wanted, *(broker for part in of_the_store for broker in part.BROKERS)])
+        for part in of_the_store:
+            yield from part.rows(self._servers)
         here = [pair for pair in self._pairs if pair[0].broker not in self._servers.missing]
         for native, _ in self._pairs:
             if native.broker in self._servers.missing:
