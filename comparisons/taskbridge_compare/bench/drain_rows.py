@@ -82,9 +82,9 @@ def _is_clear(theirs: Sequence[Drain], ours: Sequence[Drain]) -> bool:
 
 
 def same_again(rates: Sequence[float]) -> tuple[float, float]:
-    """Where the ratios of a native drain to the one before lie."""
-    ratios = [after / before for before, after in pairwise(rates)]
-    return min(ratios), max(ratios)
+    """How far a native drain lies from the one before at most, either way."""
+    widest = max(max(after / before, before / after) for before, after in pairwise(rates))
+    return 1 / widest, widest
 
 
 class Drain:
