@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -112,7 +111,9 @@ class Schedule:
         return router.bind(self.task.using(**options)).send_tick(job_id, self.args, dict(self.kwargs), tick)
 
     def _delay(self, nominal: datetime) -> timedelta:
-        digest = hashlib.sha256(f"{self.name} {nominal.isoformat()}".encode()).digest()
+        from hashlib import sha256  # with OpenSSL it costs each import of taskbridge some ms
+
+        digest = sha256(f"{self.name} {nominal.isoformat()}".encode()).digest()
         return self.jitter * (int.from_bytes(digest[:6]) / (1 << 48))
 
     def _expires_at(self, nominal: datetime, now: datetime) -> datetime | None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.errors import ConfigurationError
-from taskbridge.settings.django import from_django
 from taskbridge.settings.model import DEFAULT, BackendSettings, Settings, build
 from taskbridge.settings.suggestion import did_you_mean
 from taskbridge.settings.url import BackendURL
@@ -30,6 +29,8 @@ def load(configured: Settings | None, /, *, environment: Mapping[str, str] | Non
     from pathlib import Path  # a millisecond of an import that may never ask for settings
 
     environment = os.environ if environment is None else environment
+    from taskbridge.settings.django import from_django  # at the first enqueue: an import alone needs no settings
+
     django = from_django(environment)
     of_django = Settings(backends=django.backends)
     sources = [configured or Settings(), from_environment(environment), of_django, from_pyproject(Path.cwd())]
