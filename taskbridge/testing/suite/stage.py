@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ import taskbridge
 from taskbridge.backend import CanRunInProcess, WorkerOptions
 from taskbridge.binding import Binding
 from taskbridge.errors import UnsupportedFeature
+from taskbridge.outbox import open_outbox
 from taskbridge.process import Process
 from taskbridge.router import router
 from taskbridge.scheduler import scheduling
@@ -80,7 +81,10 @@ class Stage:
                 SECOND: {"url": url, "queues": (SECOND, THIRD)},
             },
             imports=MODULES,
+            outbox=[f"sqlite:///{folder}/application.db"],
         )
+        self.application = folder / "application.db"
+        """The database of an application, with an outbox."""
         self.backend = router.backend()
         self.expected: dict[str, Support] = dict(self.backend.capabilities)
         if flip is not None:
@@ -98,6 +102,9 @@ class Stage:
         if not self.is_in_process:
             self._workers = [*self._serve(("default",), concurrency=2), *self._serve((ORDERED,))]
             self._elsewhere = self._serve((SECOND, THIRD), alias=SECOND)
+        for url in router.settings.outbox:
+            with closing(open_outbox(url)) as table:
+                table.create()
         self._closing.enter_context(scheduling(("default",), _say_nothing))
         for queue in ("default", ORDERED):
             key = self.key()
