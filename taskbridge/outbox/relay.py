@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,6 +14,7 @@ from taskbridge.handover import hand_over, restore_native
 from taskbridge.identity import new_id
 from taskbridge.outbox.row import to_message, to_record
 from taskbridge.router import router
+from taskbridge.store.transition import Withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,10 +168,16 @@ class Relay:
         hand_over(messages, backend, alias, lambda: router.store(alias))
 
     def _record(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
-        records = [to_record(row.record) for row, _ in batch if row.record is not None]
+        records = {row.id: to_record(row.record) for row, _ in batch if row.record is not None}
         store = router.store(alias) if records else None
-        if store is not None:
-            store.queued(records)
+        if store is None:
+            return
+        store.queued(list(records.values()))
+        for row, message in batch:
+            # It could be cancelled before it had a record; a worker looks at the record alone.
+            is_cancellable = message.headers is not None and message.headers.cancellable
+            if is_cancellable and row.id in records and store.is_asked_to_cancel(row.id):
+                store.record(records[row.id], Withdrawn(at=datetime.now(UTC)))
 
     def _sent(self, batch: Sequence[tuple[Row, Message]]) -> None:
         self._table.delete([row.position for row, _ in batch])
