@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskbridge.outbox import on_django
 from taskbridge.outbox.on_dbapi import no_word_of_commits
+from taskbridge.outbox.row import refuse_missing_table
 from taskbridge.outbox.transaction import class_names, kind_of, on
 from taskbridge.store.dialect import POSTGRESQL
 
@@ -41,8 +42,12 @@ async def run_on(connection: Any, work: Callable[[Transaction], T], /) -> T:
 async def _run_recorded(connection: Any, work: Callable[[Transaction], T]) -> T:
     recorder = _Recorder(connection)
     result = work(recorder)
-    for statement, parameters in recorder.statements:
-        await connection.execute(statement, parameters)
+    try:
+        for statement, parameters in recorder.statements:
+            await connection.execute(statement, parameters)
+    except Exception as error:
+        refuse_missing_table(error, "taskbridge_outbox")
+        raise
     return result
 
 

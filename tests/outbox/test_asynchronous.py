@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
     from taskbridge.outbox import OutboxTable
+    from taskbridge.services import Server
     from taskbridge.testing import MemoryBackend
 
 pytestmark = pytest.mark.usefixtures("memory", "outbox")
@@ -109,6 +110,15 @@ def test_psycopg_may_be_awaited(outbox: OutboxTable, database_url: str) -> None:
     asyncio.run(main())
     (row,) = outbox.waiting(10)
     assert "kept" in row.message
+
+
+def test_a_missing_table_is_refused_with_the_command_that_creates_it(postgres_server: Server) -> None:
+    async def main() -> None:
+        async with await psycopg.AsyncConnection.connect(postgres_server.fresh_url()) as connection:
+            with pytest.raises(ConfigurationError, match="taskbridge outbox create"):
+                await note.using(connection=connection).aenqueue("nowhere")
+
+    asyncio.run(main())
 
 
 def test_a_coroutine_may_use_a_connection_that_is_not_awaited(database_url: str, outbox: OutboxTable) -> None:
