@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -96,6 +95,8 @@ class Message(msgspec.Struct, gc=False):
 
 def call_text(message: Message, /) -> str:
     """The JSON text of `[args, kwargs]`, for a record that keeps them."""
+    import json  # a producer without Django does not pay for it
+
     return json.dumps((message.args, message.kwargs), ensure_ascii=False, separators=(",", ":"))
 
 

@@ -50,6 +50,21 @@ def sent(message: Message) -> Message:
     return msgspec.structs.replace(message, args=args, kwargs=kwargs, headers=headers, run_after=datetime.now(UTC))
 
 
+class LaterHeaders(Headers, omit_defaults=True):
+    """Those of a later version."""
+
+    colour: str = ""
+
+
+def test_a_header_of_a_later_version_breaks_no_signature_until_it_is_used() -> None:
+    message = signed(NEW)
+    later = msgspec.convert(msgspec.to_builtins(message.headers), LaterHeaders)
+    ring(NEW).check(msgspec.structs.replace(message, headers=later))
+    later.colour = "green"
+    with pytest.raises(UndecodableMessage, match="not that of its content"):
+        ring(NEW).check(msgspec.structs.replace(message, headers=later))
+
+
 def test_every_key_is_accepted_and_the_first_signs() -> None:
     ring(OLD, NEW).check(signed(NEW))
     ring(NEW, OLD).check(signed(OLD))

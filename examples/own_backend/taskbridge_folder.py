@@ -19,25 +19,13 @@ from urllib.parse import unquote
 
 import msgspec
 
+from taskbridge import worker
 from taskbridge.backend import Backend, Run, WorkerOptions
 from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.errors import EnqueueError
 from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Headers, Message, Skipped
 from taskbridge.process import Command
 from taskbridge.store import Store, open_store
-from taskbridge.worker import (
-    CANCEL_COST,
-    KEY_COST,
-    Cancellations,
-    DeadLetters,
-    Deadline,
-    EffectivelyOnce,
-    Expiry,
-    Results,
-    Retries,
-    boot,
-    worker_environment,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,16 +44,16 @@ class FolderBackend(Backend):
     capabilities = Capabilities(
         at_least_once=native("the file stays until the job has ended; the lock of a dead worker falls at once"),
         at_most_once=refused("the file stays until the job has ended. Use huey+sqlite, which deletes it first."),
-        effectively_once=emulated(EffectivelyOnce, cost=KEY_COST),
-        retry=emulated(Retries, cost="one more file written"),
-        timeout=emulated(Deadline, cost="a timer for each attempt with a limit"),
+        effectively_once=emulated(worker.EffectivelyOnce, cost=worker.KEY_COST),
+        retry=emulated(worker.Retries, cost="one more file written"),
+        timeout=emulated(worker.Deadline, cost="a timer for each attempt with a limit"),
         prompt_timeout=native("an attempt has its process's main thread"),
-        expires=emulated(Expiry, cost="a comparison before each attempt"),
+        expires=emulated(worker.Expiry, cost="a comparison before each attempt"),
         run_after=native("the due time is in the file's name"),
         priority=native("the priority is in the file's name"),
-        result=emulated(Results, cost="three writes a job to a SQLite file beside the queues"),
-        cancel=emulated(Cancellations, cost=CANCEL_COST),
-        dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
+        result=emulated(worker.Results, cost="three writes a job to a SQLite file beside the queues"),
+        cancel=emulated(worker.Cancellations, cost=worker.CANCEL_COST),
+        dead_letters=emulated(worker.DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("the file holds the whole message"),
     )
     run: Run
@@ -86,7 +74,7 @@ class FolderBackend(Backend):
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
         argv = (sys.executable, "-c", "import taskbridge_folder; taskbridge_folder.main()", *options.native_arguments)
-        return [Command(argv=argv, environment=worker_environment(options))] * options.concurrency
+        return [Command(argv=argv, environment=worker.worker_environment(options))] * options.concurrency
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -149,7 +137,7 @@ def bury(backend: FolderBackend, path: Path, /) -> None:
 
 def main() -> None:
     """The worker: serve the queues that `taskbridge worker` names, until SIGTERM."""
-    booted = boot()
+    booted = worker.boot()
     stopping: list[int] = []
     assert isinstance(booted.backend, FolderBackend)
     signal.signal(signal.SIGTERM, lambda number, _: stopping.append(number))
