@@ -10,8 +10,8 @@ import pytest
 
 ENGINES = {"celery", "kombu", "dramatiq", "rq", "huey", "django"}
 OPTIONAL = {"click", "jinja2", "pika", "psycopg", "pytest", "redis", "rich"}
-BUDGET = 0.060  # seconds, on a machine that starts an empty interpreter in 10 ms; a slower one gets more
-REFERENCE = 0.010
+BUDGET = 0.060  # seconds, on a machine that imports asyncio in 41 ms; a slower or a busier one gets more
+REFERENCE = 0.041
 # A user's second start finds the compiled files of the first.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 PAIRS = 20
@@ -26,11 +26,12 @@ def test_importing_the_core_loads_no_engine_and_no_optional_dependency() -> None
 
 def test_importing_the_core_costs_at_most_60_ms_more_than_an_empty_interpreter() -> None:
     run("import taskbridge")
-    empty, loaded = [], []
-    for _ in range(PAIRS):  # interleaved, so that a busy moment of the machine falls on both
+    empty, reference, loaded = [], [], []
+    for _ in range(PAIRS):  # interleaved, so that a busy moment of the machine falls on all
         empty.append(seconds("pass"))
+        reference.append(seconds("import asyncio"))
         loaded.append(seconds("import taskbridge"))
-        allowed = BUDGET * max(1.0, min(empty) / REFERENCE)
+        allowed = BUDGET * max(1.0, (min(reference) - min(empty)) / REFERENCE)
         if min(loaded) - min(empty) <= allowed:
             return
     pytest.fail(f"{1000 * (min(loaded) - min(empty)):.0f} ms, where {1000 * allowed:.0f} are allowed")
