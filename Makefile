@@ -68,7 +68,7 @@ pages: environment ## write what pages take from the backends' records and from 
 	@$(bin)/python scripts/matrix.py $(ARGS)
 	@$(bin)/python scripts/excerpt.py $(ARGS)
 
-bench: environment ## what is promised of speed, measured and held against its targets; ARGS='--backends rq+redis'
+bench: environment ## what is promised of speed, held against its targets, in 3 to 5 minutes; ARGS='--only drain --backends rq'
 	@$(bin)/python -m taskbridge_compare.bench.run $(ARGS)
 
 requirements: environment ## compile requirements/*.txt from pyproject.toml; ARGS=--upgrade for newer versions

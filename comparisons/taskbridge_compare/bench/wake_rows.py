@@ -60,11 +60,11 @@ def rows(pairs: Sequence[tuple[Station, Station]]) -> Iterator[Row]:
             samples=own,
         )
     for native, bridged in pairs:
-        yield beside_native(bridged.driver, waits[native], waits[bridged])
+        yield beside_native(bridged.driver, waits[native], waits[bridged], is_busy=is_busy)
 
 
-def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float]) -> Row:
-    """Our wakes against theirs in the same run, in milliseconds."""
+def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float], *, is_busy: bool) -> Row:
+    """Our wakes against theirs in the same run, in milliseconds. A busy machine delays by more than they take."""
     ratio = statistics.median(theirs) / statistics.median(ours)
     low, high = _resampled(theirs, ours)
     return Row(
@@ -72,7 +72,7 @@ def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float]
         subject=driver.backend,
         value=f"x{ratio:.2f}",
         target=f">= x{TARGET:g}",
-        verdict="pass" if ratio >= TARGET else "FAIL" if high < TARGET else "noisy",
+        verdict="pass" if ratio >= TARGET else "FAIL" if high < TARGET and not is_busy else "noisy",
         durability=driver.durability,
         detail=(
             f"medians of {len(ours)}: {statistics.median(ours):.1f} ms, natively {statistics.median(theirs):.1f} ms;"
