@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from taskbridge.backend import CanCancel, CarriesTypes
-from taskbridge.errors import EnqueueError, InvalidArguments, UnsupportedFeature
+from taskbridge.errors import EnqueueError, InvalidArguments, InvalidTask, UnsupportedFeature
 from taskbridge.handover import hand_over
 from taskbridge.identity import new_ids
 from taskbridge.key import key_maker
@@ -297,6 +297,12 @@ def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] 
     if options.timeout != declared.options.timeout:
         timeout = options.timeout.total_seconds() if options.timeout else NO_TIMEOUT
     if options.retry != declared.options.retry:
+        if options.retry is not None and declared.options.retry is None and Exception not in (options.retry.on or ()):
+            raise InvalidTask(
+                f"{task.name!r} declares no retry, and the classes of using(retry=Retry(on=...)) do not travel to its "
+                f"workers, which would retry on every error. Declare the task with retry=Retry(..., on=...), or write "
+                f"on=(Exception,)."
+            )
         retry = (options.retry or Retry(1)).to_wire()
     if options.key_ttl != declared.options.key_ttl:
         key_ttl = options.key_ttl.total_seconds()

@@ -104,6 +104,10 @@ class ResultTimeout(ResultError, TimeoutError):
     """The job did not end within the time that the caller would wait."""
 
 
+class WaitsInTask(ResultError):
+    """A task waited for a job, which may need the very worker that the task holds."""
+
+
 class ResultNotReady(ResultError, ValueError):
     """The job has not ended yet. A `ValueError`, as `django.tasks` has it."""
 

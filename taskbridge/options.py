@@ -75,6 +75,8 @@ class TaskOptions:
                 raise InvalidTask(f"{name!r} belongs to the declaration of a task and cannot be changed for one call.")
         if changes.get("metadata"):
             changes = {**changes, "metadata": _plain(changes["metadata"])}
+        if isinstance(retry := changes.get("retry"), Retry):
+            changes = {**changes, "retry": retry.completed(self.retry)}
         options = replace(self, **changes)
         options.check()
         return options

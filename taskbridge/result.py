@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from msgspec import UNSET
 
-from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout
+from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout, WaitsInTask
 from taskbridge.store.record import DetailStatus, ResultStatus, TaskError
 from taskbridge.store.wait import pauses, timed_out, unrecorded
 
@@ -163,14 +163,20 @@ class TaskResult(Generic[T]):
 
         return await asyncio.to_thread(self.cancel)
 
-    def wait(self, timeout: timedelta | None = None) -> T:
+    def wait(self, timeout: timedelta | None = None, *, in_task: bool = False) -> T:
         """What the task returned, as soon as it has; a timeout of None waits without end.
 
+        Args:
+            timeout: how long to wait.
+            in_task: True in a task that is sure that other workers than its own run the job. It needs a timeout.
+
         Raises:
+            WaitsInTask: called in a task without `in_task`, whether or not the job has ended.
             JobFailed: it has ended without a value; carries the error's type, message and traceback.
             ResultTimeout: it has not ended in time; the job itself goes on.
             ResultUnavailable: nothing is recorded of it, so nothing will come.
         """
+        self._refuse_in_task(timeout, in_task)
         waits = pauses(timeout)
         while True:
             self.refresh()
@@ -182,10 +188,11 @@ class TaskResult(Generic[T]):
                 raise self._timed_out(timeout)
             time.sleep(pause)
 
-    async def await_(self, timeout: timedelta | None = None) -> T:
+    async def await_(self, timeout: timedelta | None = None, *, in_task: bool = False) -> T:
         """`wait` without blocking the event loop."""
         import asyncio
 
+        self._refuse_in_task(timeout, in_task)
         waits = pauses(timeout)
         while True:
             await self.arefresh()
@@ -219,6 +226,18 @@ class TaskResult(Generic[T]):
         if record is None:
             raise unrecorded(self.id, self._where if self._is_on_its_way else self._source.off_reason)
         return record
+
+    def _refuse_in_task(self, timeout: timedelta | None, in_task: bool) -> None:
+        from taskbridge.worker.attempt import current
+
+        attempt = current.get()
+        if attempt is None or (in_task and timeout is not None):
+            return
+        raise WaitsInTask(
+            f"the task {attempt.task.name!r} waits for job {self.id}, and holds its worker meanwhile: once every "
+            f"worker waits, none is left for the jobs that they wait for. Let that job's task enqueue what comes next. "
+            f"If other workers run it, for sure: wait(timeout=timedelta(...), in_task=True)."
+        )
 
     def _awaited(self) -> Record | None:
         """The record; None if the job is on its way to the broker still, and will have one."""

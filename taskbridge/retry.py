@@ -40,8 +40,9 @@ class Retry:
     factor: float = 2.0
     max_delay: timedelta = timedelta(minutes=10)
     jitter: bool = True
-    on: tuple[type[BaseException], ...] = (Exception, DeadlineExceeded)
-    """Errors that ask for another attempt; a timeout is one."""
+    on: tuple[type[BaseException], ...] | None = None
+    """Errors that ask for another attempt. With `Exception` a timeout is one too; none of them: only `context.retry()`
+    asks. None: not said, which only `using` allows, where the task's own are meant."""
     give_up_on: tuple[type[BaseException], ...] = ()
     """Errors that do not, although `on` has them."""
 
@@ -58,8 +59,28 @@ class Retry:
             raise _invalid("factor", self.factor, "a number from 1 to 1000")
         if type(self.jitter) is not bool:
             raise _invalid("jitter", self.jitter, "True or False")
-        for name in ("on", "give_up_on"):
-            object.__setattr__(self, name, _exception_types(name, getattr(self, name)))
+        if self.on is not None:
+            on = _exception_types("on", self.on)
+            if Exception in on and DeadlineExceeded not in on:
+                on = (*on, DeadlineExceeded)
+            object.__setattr__(self, "on", on)
+        object.__setattr__(self, "give_up_on", _exception_types("give_up_on", self.give_up_on))
+
+    def completed(self, declared: Retry | None, /) -> Retry:
+        """This policy; where it does not say which errors are meant, those of the declared one.
+
+        Raises:
+            InvalidTask: neither says.
+        """
+        if self.on is not None:
+            return self
+        if declared is None or declared.on is None:
+            raise InvalidTask(
+                f"Retry({self.attempts}) does not say which errors ask for another attempt. Name those that pass by "
+                f"themselves: on=(ConnectionError, TimeoutError). on=(Exception,) means every error, the task's own "
+                f"bugs included; on=() leaves it to context.retry()."
+            )
+        return replace(self, on=declared.on, give_up_on=declared.give_up_on)
 
     def delay_after(self, attempt: int, /, *, fraction: float) -> timedelta:
         """The delay between attempt `attempt` (from 1) and the next; `fraction`, in [0, 1), is the jitter's dice."""
@@ -73,7 +94,7 @@ class Retry:
 
     def next_delay(self, attempt: int, error: BaseException, /, *, fraction: float) -> timedelta | None:
         """The delay after attempt `attempt` (from 1) ended with `error`, or None: give up."""
-        if attempt >= self.attempts or isinstance(error, self.give_up_on) or not isinstance(error, self.on):
+        if attempt >= self.attempts or isinstance(error, self.give_up_on) or not isinstance(error, self.on or ()):
             return None
         delay = self.delay_after(attempt, fraction=fraction)
         asked = _asked_by(error)
@@ -93,6 +114,8 @@ class Retry:
     def from_wire(cls, wire: Mapping[str, Any], /, *, declared: Retry | None = None) -> Retry:
         """The policy of one job: the numbers of its message, the `on` and `give_up_on` of its declared task.
 
+        A task that declares no retry is retried on every error: its caller had to say so.
+
         Exception classes do not travel: a worker never looks up a name that a message brings.
 
         Raises:
@@ -105,7 +128,7 @@ class Retry:
             for name in ("delay", "max_delay"):
                 if name in numbers:
                     numbers[name] = timedelta(seconds=numbers[name])
-            return replace(declared, **numbers) if declared is not None else cls(**numbers)
+            return replace(declared, **numbers) if declared is not None else cls(**numbers, on=(Exception,))
         except (InvalidTask, TypeError, ValueError, OverflowError) as error:
             raise UndecodableMessage(f"The retry policy of a message cannot be read: {error}") from error
 

@@ -58,7 +58,7 @@ def test_without_jitter_no_delay_is_shorter_than_the_one_before(retry: Retry, at
 
 
 def test_the_last_attempt_gives_up() -> None:
-    retry = Retry(3)
+    retry = Retry(3, on=(Exception,))
     assert retry.next_delay(2, ValueError(), fraction=0.5) is not None
     assert retry.next_delay(3, ValueError(), fraction=0.5) is None
     assert retry.next_delay(4, ValueError(), fraction=0.5) is None
@@ -70,7 +70,7 @@ def test_only_the_named_errors_ask_for_another_attempt() -> None:
     assert retry.next_delay(1, KeyboardInterrupt(), fraction=0.5) is not None
     assert retry.next_delay(1, FileNotFoundError(), fraction=0.5) is None
     assert retry.next_delay(1, ValueError(), fraction=0.5) is None
-    assert Retry(3).next_delay(1, KeyboardInterrupt(), fraction=0.5) is None
+    assert Retry(3, on=(Exception,)).next_delay(1, KeyboardInterrupt(), fraction=0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_only_the_named_errors_ask_for_another_attempt() -> None:
     ],
 )
 def test_the_delay_is_at_least_what_the_error_asks(asked: Any, expected: timedelta) -> None:
-    retry = Retry(3, delay=timedelta(minutes=1), max_delay=timedelta(minutes=1))
+    retry = Retry(3, delay=timedelta(minutes=1), max_delay=timedelta(minutes=1), on=(Exception,))
     assert retry.next_delay(1, Throttled(asked), fraction=0.5) == expected
 
 
@@ -127,7 +127,7 @@ def test_the_numbers_travel_and_the_exception_classes_stay_with_the_task(retry: 
     declared = Retry(1, on=(OSError,), give_up_on=(FileNotFoundError,))
     arrived = Retry.from_wire(json.loads(json.dumps(retry.to_wire())), declared=declared)
     assert arrived == dataclasses.replace(retry, on=(OSError,), give_up_on=(FileNotFoundError,))
-    assert Retry.from_wire(retry.to_wire()) == retry
+    assert Retry.from_wire(retry.to_wire()) == dataclasses.replace(retry, on=(Exception,))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,12 @@ def test_what_is_no_policy_is_an_undecodable_message(wire: Any) -> None:
 
 def test_a_timeout_is_retried_unless_it_is_given_up_on() -> None:
     error = DeadlineExceeded("too slow")
-    assert Retry(2).next_delay(1, error, fraction=0.5) is not None
-    assert Retry(2, give_up_on=(DeadlineExceeded,)).next_delay(1, error, fraction=0.5) is None
+    assert Retry(2, on=(Exception,)).next_delay(1, error, fraction=0.5) is not None
+    assert Retry(2, on=(Exception,), give_up_on=(DeadlineExceeded,)).next_delay(1, error, fraction=0.5) is None
     assert Retry(2, on=(OSError,)).next_delay(1, error, fraction=0.5) is None
+
+
+@pytest.mark.parametrize("policy", [Retry(3), Retry(3, on=())], ids=["unsaid", "none"])
+def test_no_error_asks_for_another_attempt_unless_it_is_said(policy: Retry) -> None:
+    assert policy.next_delay(1, ValueError(), fraction=0.5) is None
+    assert policy.next_delay(1, DeadlineExceeded(), fraction=0.5) is None

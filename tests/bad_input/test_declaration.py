@@ -61,7 +61,7 @@ def test_a_generator_is_refused() -> None:
         ({"run_after": timedelta(seconds=-1)}, "not negative"),
         ({"queue_name": ""}, "a name"),
         ({"delivery": "exactly_once"}, "at_least_once, at_most_once, effectively_once"),
-        ({"delivery": "at_most_once", "retry": Retry(2)}, "contradict"),
+        ({"delivery": "at_most_once", "retry": Retry(2, on=(Exception,))}, "contradict"),
         ({"timout": timedelta(seconds=1)}, "Did you mean 'timeout'"),
         ({"result": "yes"}, "True or False"),
         ({"backend": None}, "alias"),

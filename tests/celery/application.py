@@ -75,7 +75,9 @@ def dies(text: str, times: int) -> None:
     note(f"{text} ended")
 
 
-@taskbridge.task(name="dies_then_fails", retry=taskbridge.Retry(2, delay=timedelta(0)), takes_context=True)
+@taskbridge.task(
+    name="dies_then_fails", retry=taskbridge.Retry(2, delay=timedelta(0), on=(Exception,)), takes_context=True
+)
 def dies_then_fails(context: taskbridge.Context, text: str) -> None:
     """Kill its process once, then fail as often as it is let."""
     note(text, attempt=context.attempt)
@@ -84,13 +86,19 @@ def dies_then_fails(context: taskbridge.Context, text: str) -> None:
     raise ValueError(text)
 
 
-@taskbridge.task(name="fail", retry=taskbridge.Retry(3, delay=timedelta(milliseconds=100), jitter=False))
+@taskbridge.task(
+    name="fail", retry=taskbridge.Retry(3, delay=timedelta(milliseconds=100), jitter=False, on=(Exception,))
+)
 def fail(text: str) -> None:
     note(text)
     raise ValueError(text)
 
 
-@taskbridge.task(name="fails_gated", retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100)), takes_context=True)
+@taskbridge.task(
+    name="fails_gated",
+    retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100), on=(Exception,)),
+    takes_context=True,
+)
 def fails_gated(context: taskbridge.Context, text: str) -> None:
     """Fail, for the first time when its gate is opened."""
     note(text, attempt=context.attempt)
@@ -114,7 +122,9 @@ def total(price: Decimal, day: date, at: datetime, customer: UUID, raw: bytes, l
     return f"{price} {day} {at.isoformat()} {customer} {raw.decode()} {sum(lines)}"
 
 
-@taskbridge.task(name="legacy.flaky", retry=taskbridge.Retry(3, delay=timedelta(0)), takes_context=True)
+@taskbridge.task(
+    name="legacy.flaky", retry=taskbridge.Retry(3, delay=timedelta(0), on=(Exception,)), takes_context=True
+)
 def flaky(context: taskbridge.Context, text: str) -> int:
     note(text, attempt=context.attempt)
     if context.attempt < 3:

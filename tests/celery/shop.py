@@ -28,7 +28,7 @@ def receipt(number: int, price: Decimal, at: datetime, customer: UUID, raw: byte
 @taskbridge.task(
     native={"celery": {"name": "shop.flaky"}},
     queue_name="celery",
-    retry=taskbridge.Retry(3, delay=timedelta(0)),
+    retry=taskbridge.Retry(3, delay=timedelta(0), on=(Exception,)),
     takes_context=True,
 )
 def flaky(context: taskbridge.Context, text: str) -> int:

@@ -28,7 +28,7 @@ def test_a_delay_between_attempts_above_the_ceiling_is_travelled_in_steps(
     taskbridge.configure(f"{broker}?visibility_timeout=4")
     with start_worker(tmp_path) as worker:
         assert router.backend().capabilities.run_after.ceiling == timedelta(seconds=2)
-        retry = taskbridge.Retry(2, delay=timedelta(seconds=5), jitter=False)
+        retry = taskbridge.Retry(2, delay=timedelta(seconds=5), jitter=False, on=(Exception,))
         job = application.fail.using(retry=retry).enqueue("patient")
         first, second = ledger.wait("patient", count=2)
         assert second["at"] - first["at"] >= 5

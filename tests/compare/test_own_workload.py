@@ -18,7 +18,7 @@ import taskbridge
 from taskbridge import Retry
 from beside import double
 
-@taskbridge.task(retry=Retry(2))
+@taskbridge.task(retry=Retry(2, on=(Exception,)))
 def short(number): return double(number)
 
 @taskbridge.task

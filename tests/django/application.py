@@ -39,7 +39,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-@task(takes_context=True, retry=Retry(3, delay=timedelta(seconds=0.3), jitter=False))
+@task(takes_context=True, retry=Retry(3, delay=timedelta(seconds=0.3), jitter=False, on=(Exception,)))
 def flaky(context: Context) -> None:
     write(job="flaky", attempt=context.attempt, at=time.time(), id=context.id)
     raise ConnectionError(f"attempt {context.attempt}\0")
@@ -64,7 +64,7 @@ def kills() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@task(takes_context=True, retry=Retry(2, delay=timedelta(0), jitter=False))
+@task(takes_context=True, retry=Retry(2, delay=timedelta(0), jitter=False, on=(Exception,)))
 def kills_once(context: Context, marker: str) -> None:
     """Take the worker along, then fail until the attempts are used up."""
     write(job="kills once", attempt=context.attempt)

@@ -30,7 +30,7 @@ def report(days: int) -> None:
     raise LookupError("no data")
 
 
-@task(takes_context=True, result=True, retry=Retry(2, delay=timedelta(seconds=0.1)))
+@task(takes_context=True, result=True, retry=Retry(2, delay=timedelta(seconds=0.1), on=(Exception,)))
 def flaky(context: Context) -> int:
     if context.attempt == 1:
         raise ConnectionError("once")

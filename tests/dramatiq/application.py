@@ -28,7 +28,8 @@ def note_text(text: str, when: datetime | None = None) -> None:
 
 
 @taskbridge.task(
-    native={"dramatiq": {"name": "fail"}}, retry=taskbridge.Retry(3, delay=timedelta(milliseconds=200), jitter=False)
+    native={"dramatiq": {"name": "fail"}},
+    retry=taskbridge.Retry(3, delay=timedelta(milliseconds=200), jitter=False, on=(Exception,)),
 )
 def fail(text: str, times: int = 99) -> None:
     note(text)
@@ -36,7 +37,9 @@ def fail(text: str, times: int = 99) -> None:
 
 
 @taskbridge.task(
-    native={"dramatiq": {"name": "context"}}, takes_context=True, retry=taskbridge.Retry(3, delay=timedelta(0))
+    native={"dramatiq": {"name": "context"}},
+    takes_context=True,
+    retry=taskbridge.Retry(3, delay=timedelta(0), on=(Exception,)),
 )
 def context(context: taskbridge.Context, text: str) -> None:
     note(text, attempt=context.attempt, metadata=context.metadata, id=context.id)
@@ -52,7 +55,9 @@ def hold(text: str, seconds: float) -> None:
 
 
 @taskbridge.task(
-    native={"dramatiq": {"name": "fail_when_told"}}, retry=taskbridge.Retry(2, delay=timedelta(0)), takes_context=True
+    native={"dramatiq": {"name": "fail_when_told"}},
+    retry=taskbridge.Retry(2, delay=timedelta(0), on=(Exception,)),
+    takes_context=True,
 )
 def fail_when_told(context: taskbridge.Context, path: str) -> None:
     note("told", attempt=context.attempt)

@@ -36,7 +36,7 @@ def fails() -> None:
     raise ValueError("once")
 
 
-@taskbridge.task(name="retried", retry=taskbridge.Retry(3, delay=timedelta(0)))
+@taskbridge.task(name="retried", retry=taskbridge.Retry(3, delay=timedelta(0), on=(Exception,)))
 def retried() -> None:
     note("retried")
     raise ValueError("three times")

@@ -13,7 +13,7 @@ def receipt(number: int, *, name: str) -> None:
     note("receipt", number=number, name=name)
 
 
-@taskbridge.task(name="report", takes_context=True, retry=taskbridge.Retry(2, delay=timedelta(0)))
+@taskbridge.task(name="report", takes_context=True, retry=taskbridge.Retry(2, delay=timedelta(0), on=(Exception,)))
 def report(context: taskbridge.Context, days: int) -> None:
     note("report", days=days, attempt=context.attempt)
     raise ValueError("no data")

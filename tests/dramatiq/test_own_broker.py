@@ -111,9 +111,9 @@ def test_enqueuing_makes_no_global_broker(redis_url: str) -> None:
 
 
 def test_a_retry_that_would_be_held_for_too_long_is_refused_when_the_task_is_bound(client: Redis) -> None:
-    policy = taskbridge.Retry(20, delay=timedelta(minutes=20), max_delay=timedelta(hours=2))
+    policy = taskbridge.Retry(20, delay=timedelta(minutes=20), max_delay=timedelta(hours=2), on=(Exception,))
     with pytest.raises(UnsupportedFeature, match=r"2:00:00 for 'fails' is above what .* holds safely, 1:00:00"):
         own_broker.fails.using(retry=policy).enqueue()
     own_broker.fails.using(
-        retry=taskbridge.Retry(2, delay=timedelta(minutes=20), max_delay=timedelta(hours=2))
+        retry=taskbridge.Retry(2, delay=timedelta(minutes=20), max_delay=timedelta(hours=2), on=(Exception,))
     ).enqueue()

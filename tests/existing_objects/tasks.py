@@ -17,7 +17,7 @@ def note(line: str) -> None:
         os.close(descriptor)
 
 
-@taskbridge.task(takes_context=True, retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100)))
+@taskbridge.task(takes_context=True, retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100), on=(Exception,)))
 def receipt(context: taskbridge.Context, name: str) -> None:
     note(f"{name} {context.attempt} {context.metadata['tenant']}")
     if context.attempt == 1:

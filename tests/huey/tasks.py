@@ -59,7 +59,7 @@ def traced(context: Context) -> None:
     write(job="traced", id=context.id)
 
 
-@task(retry=Retry(3, delay=timedelta(seconds=0.1)))
+@task(retry=Retry(3, delay=timedelta(seconds=0.1), on=(Exception,)))
 def retried() -> None:
     """Ask for what a stock consumer has not."""
 
@@ -87,7 +87,7 @@ def held() -> None:
     time.sleep(30)
 
 
-@task(takes_context=True, retry=Retry(2, delay=timedelta(seconds=0.3), jitter=False))
+@task(takes_context=True, retry=Retry(2, delay=timedelta(seconds=0.3), jitter=False, on=(Exception,)))
 def counting(context: Context) -> None:
     write(job="counting", attempt=context.attempt, id=context.id, tenant=context.metadata["tenant"], at=time.time())
     raise ConnectionError(f"attempt {context.attempt}")
@@ -106,7 +106,7 @@ def deadly() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@task(retry=Retry(5, delay=timedelta(seconds=0.2), jitter=False), takes_context=True)
+@task(retry=Retry(5, delay=timedelta(seconds=0.2), jitter=False, on=(Exception,)), takes_context=True)
 def failing_once_resumed(context: Context) -> None:
     write(job="resumed", attempt=context.attempt, pid=os.getpid())
     time.sleep(2)

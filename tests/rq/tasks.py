@@ -35,7 +35,7 @@ def moved(when: timedelta) -> None:
     """Take a value that JSON has no type for."""
 
 
-@task(takes_context=True, retry=Retry(3, delay=timedelta(seconds=0.3), jitter=False))
+@task(takes_context=True, retry=Retry(3, delay=timedelta(seconds=0.3), jitter=False, on=(Exception,)))
 def flaky(context: Context) -> None:
     write(job="flaky", attempt=context.attempt, at=time.time(), id=context.id)
     raise ConnectionError(f"attempt {context.attempt}")
@@ -79,7 +79,7 @@ def gated(gate: str = "gate", *, then: str = "return") -> None:
         raise ValueError("as asked")
 
 
-@task(retry=Retry(3, delay=timedelta(seconds=60), jitter=False))
+@task(retry=Retry(3, delay=timedelta(seconds=60), jitter=False, on=(Exception,)))
 def gated_retry(gate: str = "gate") -> None:
     """Wait for a file, then ask for another attempt."""
     gated.function(gate, then="raise")

@@ -227,7 +227,7 @@ def test_a_tick_is_not_run_while_another_runs(backend: MemoryBackend, tmp_path: 
 
 
 def test_a_tick_holds_its_place_between_its_attempts(backend: MemoryBackend, tmp_path: Path) -> None:
-    policy = Retry(2, delay=timedelta(minutes=5), jitter=False)
+    policy = Retry(2, delay=timedelta(minutes=5), jitter=False, on=(Exception,))
     send(shop.fail.using(retry=policy), 1)
     backend.run_all()
     send(shop.note, 2, str(tmp_path / "noted"), "second")

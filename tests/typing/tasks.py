@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     @task
     def receipt(order: int, copy_to: str | None = None) -> str: ...
 
-    @task(queue_name="mail", retry=Retry(attempts=3), timeout=timedelta(seconds=5))
+    @task(queue_name="mail", retry=Retry(attempts=3, on=(Exception,)), timeout=timedelta(seconds=5))
     def reminder(order: int) -> None: ...
 
     @task

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 in_the_body: list[Callable[[Context], object]] = []
 
 
-@taskbridge.task(name="cancel.with-result", result=True, takes_context=True, retry=taskbridge.Retry(3))
+@taskbridge.task(name="cancel.with-result", result=True, takes_context=True, retry=taskbridge.Retry(3, on=(Exception,)))
 def with_result(context: Context) -> str:
     while in_the_body:
         in_the_body.pop()(context)

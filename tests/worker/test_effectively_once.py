@@ -41,7 +41,7 @@ tokens: list[int | None] = []
     delivery="effectively_once",
     key="receipt:{order_id}",
     result=True,
-    retry=taskbridge.Retry(3, delay=timedelta(0)),
+    retry=taskbridge.Retry(3, delay=timedelta(0), on=(Exception,)),
     takes_context=True,
 )
 def receipt(context: Context, order_id: int, note: str = "") -> str:

@@ -62,7 +62,7 @@ def _options(task: WorkloadTask) -> str:
     options = [f'name="{task.name}"']
     if task.retries:
         delay = f"timedelta(seconds={task.retry_delay:g})"
-        options.append(f"retry=Retry({task.retries + 1}, delay={delay}, factor=1, jitter=False)")
+        options.append(f"retry=Retry({task.retries + 1}, delay={delay}, factor=1, jitter=False, on=(Exception,))")
     if task.time_limit:
         options.append(f"timeout=timedelta(seconds={task.time_limit:g})")
     return ", ".join(options)

@@ -80,7 +80,7 @@ def asks_without_policy(context: Context, key: str) -> None:
     context.retry()
 
 
-@task(takes_context=True, retry=Retry(2, delay=timedelta(0)))
+@task(takes_context=True, retry=Retry(2, delay=timedelta(0), on=(Exception,)))
 def asks_for_ever(context: Context, key: str) -> None:
     """Ask for another attempt each time."""
     write("start", key)

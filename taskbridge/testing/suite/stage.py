@@ -56,7 +56,7 @@ ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
     "at_least_once": {"delivery": "at_least_once"},
     "at_most_once": {"delivery": "at_most_once"},
     "effectively_once": {"delivery": "effectively_once", "key": "{key}"},
-    "retry": {"retry": taskbridge.Retry(2)},
+    "retry": {"retry": taskbridge.Retry(2, on=(Exception,))},
     "timeout": {"timeout": timedelta(seconds=1)},
     "expires": {"expires": timedelta(hours=1)},
     "run_after": {"run_after": timedelta(seconds=1)},

@@ -34,7 +34,7 @@ def failing(key: str) -> None:
     raise ValueError(f"asked to fail: {key}")
 
 
-@task(takes_context=True, retry=Retry(4, delay=BRIEFLY, jitter=False))
+@task(takes_context=True, retry=Retry(4, delay=BRIEFLY, jitter=False, on=(Exception,)))
 def flaky(context: Context, key: str, succeeds_at: int) -> None:
     """Fail until the attempt `succeeds_at`."""
     write("start", key, attempt=context.attempt, id=context.id, metadata=dict(context.metadata))
@@ -43,14 +43,14 @@ def flaky(context: Context, key: str, succeeds_at: int) -> None:
     write("end", key, attempt=context.attempt)
 
 
-@task(retry=Retry(5, delay=BRIEFLY, give_up_on=(KeyError,)))
+@task(retry=Retry(5, delay=BRIEFLY, give_up_on=(KeyError,), on=(Exception,)))
 def gives_up(key: str) -> None:
     """Fail with an error that is not worth another attempt."""
     write("start", key)
     raise KeyError(key)
 
 
-@task(takes_context=True, retry=Retry(3, delay=timedelta(minutes=5)))
+@task(takes_context=True, retry=Retry(3, delay=timedelta(minutes=5), on=(Exception,)))
 def asks_again(context: Context, key: str) -> None:
     """Ask for one more attempt."""
     write("start", key, attempt=context.attempt)
@@ -146,7 +146,7 @@ class TooManyRequests(Exception):
     retry_after = 1.5
 
 
-@task(retry=Retry(2, delay=timedelta(0)))
+@task(retry=Retry(2, delay=timedelta(0), on=(Exception,)))
 def throttled(key: str) -> None:
     """Fail with a wish for the delay."""
     write("start", key)
@@ -160,7 +160,7 @@ def fails_otherwise(context: Context, key: str) -> None:
     raise OSError if context.attempt == 1 else ValueError(f"asked to fail: {key}")
 
 
-@task(takes_context=True, retry=Retry(3, delay=BRIEFLY))
+@task(takes_context=True, retry=Retry(3, delay=BRIEFLY, on=(Exception,)))
 async def flaky_on_loop(context: Context, key: str) -> None:
     """Fail once, on an event loop."""
     write("start", key, attempt=context.attempt)
@@ -170,7 +170,7 @@ async def flaky_on_loop(context: Context, key: str) -> None:
     write("end", key, attempt=context.attempt)
 
 
-@task(takes_context=True, retry=Retry(3, delay=BRIEFLY), result=True)
+@task(takes_context=True, retry=Retry(3, delay=BRIEFLY, on=(Exception,)), result=True)
 def flaky_with_result(context: Context) -> int:
     """Fail twice, then return the number of the attempt."""
     if context.attempt < 3:

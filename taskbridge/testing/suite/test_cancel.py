@@ -56,7 +56,7 @@ def test_a_queued_job_that_is_cancelled_does_not_start(stage: Stage) -> Iterator
 @behaviour("cancel", "result", "retry", "context")
 def test_a_retrying_job_that_is_cancelled_does_not_start_again(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    handle = tasks.flaky.using(retry=Retry(9, delay=timedelta(minutes=5)), result=True).enqueue(key, 9)
+    handle = tasks.flaky.using(retry=Retry(9, delay=timedelta(minutes=5), on=(Exception,)), result=True).enqueue(key, 9)
     yield
     stage.wait(key, "start")
 

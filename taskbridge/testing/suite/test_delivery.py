@@ -90,4 +90,4 @@ def test_what_is_done_once_needs_a_key(stage: Stage) -> None:
 def test_at_most_once_and_a_retry_contradict_each_other(stage: Stage) -> None:
     assert stage.backend is not None
     with pytest.raises(InvalidTask, match="contradict"):
-        tasks.note.using(delivery="at_most_once", retry=Retry(2))
+        tasks.note.using(delivery="at_most_once", retry=Retry(2, on=(Exception,)))

@@ -45,7 +45,7 @@ def test_a_retry_keeps_the_id_and_the_metadata(stage: Stage) -> Iterator[None]:
 @behaviour("retry")
 def test_attempts_end_where_the_policy_ends(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.failing.using(retry=Retry(3, delay=timedelta(milliseconds=100))).enqueue(key)
+    tasks.failing.using(retry=Retry(3, delay=timedelta(milliseconds=100), on=(Exception,))).enqueue(key)
     yield
     stage.wait(key, "final failure")
     stage.settled()
@@ -65,7 +65,7 @@ def test_an_error_that_is_given_up_on_is_not_retried(stage: Stage) -> Iterator[N
 @behaviour("retry", "context")
 def test_a_retry_is_never_early(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    tasks.flaky.using(retry=Retry(2, delay=timedelta(seconds=1.5), jitter=False)).enqueue(key, 2)
+    tasks.flaky.using(retry=Retry(2, delay=timedelta(seconds=1.5), jitter=False, on=(Exception,))).enqueue(key, 2)
     yield
     first, second = stage.wait(key, "start", count=2)
     assert second.at - first.at >= 1.5
@@ -83,7 +83,7 @@ def test_a_task_asks_for_another_attempt_itself(stage: Stage) -> Iterator[None]:
 @behaviour("retry", "context")
 def test_the_delays_between_attempts_follow_the_policy(stage: Stage) -> Iterator[None]:
     key = stage.key_elsewhere()
-    policy = Retry(4, delay=timedelta(seconds=0.5), factor=3, jitter=False)
+    policy = Retry(4, delay=timedelta(seconds=0.5), factor=3, jitter=False, on=(Exception,))
     tasks.flaky.using(retry=policy, backend=SECOND, queue_name=THIRD).enqueue(key, 4)
     yield
     starts = [event.at for event in stage.wait(key, "start", count=4)]
@@ -96,7 +96,7 @@ def test_the_delays_between_attempts_follow_the_policy(stage: Stage) -> Iterator
 @behaviour("retry", "context")
 def test_jitter_stays_below_the_policys_delay(stage: Stage) -> Iterator[None]:
     key = stage.key_elsewhere()
-    policy = Retry(2, delay=timedelta(seconds=1))
+    policy = Retry(2, delay=timedelta(seconds=1), on=(Exception,))
     tasks.flaky.using(retry=policy, backend=SECOND, queue_name=THIRD).enqueue(key, 2)
     yield
     first, second = stage.wait(key, "start", count=2)

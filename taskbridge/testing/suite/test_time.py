@@ -128,7 +128,7 @@ def test_expiry_covers_the_delay(stage: Stage) -> Iterator[None]:
 @behaviour("expires", "retry", "result", "context")
 def test_expiry_covers_the_retries(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    policy = Retry(4, delay=timedelta(seconds=2), jitter=False)
+    policy = Retry(4, delay=timedelta(seconds=2), jitter=False, on=(Exception,))
     handle = tasks.flaky.using(expires=timedelta(seconds=1.5), retry=policy, result=True).enqueue(key, 9)
     yield
     stage.finish(handle)
