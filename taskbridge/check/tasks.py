@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from taskbridge.router import Router
     from taskbridge.task import Task
 
+FAR_APART = 20
+"""Timeouts on one queue whose ratio is larger are those of slow and of quick tasks."""
 SHOWN = 5
 """Tasks that are named where many have the same."""
 
@@ -49,6 +51,39 @@ def task_findings(tasks: Sequence[Task[..., Any, Any]], router: Router, /, *, gr
             consequence="A run that hangs holds its worker for ever, and no stop can wait for it.",
             remedy="Declare timeout=timedelta(...).",
         )
+    broad = [task.name for task in tasks if task.options.retry and Exception in (task.options.retry.on or ())]
+    if broad:
+        yield note(
+            "retries",
+            f"every error of {_names(broad)} is retried",
+            consequence="A bug, or data that will never do, is tried again as often as a server that is away.",
+            remedy="Name the errors that pass by themselves in on=, or those that do not in give_up_on=.",
+        )
+    native = [task.name for task in tasks if any(set(options) - {"name"} for options in task.options.native.values())]
+    if native:
+        yield note(
+            "native options",
+            f"{_names(native)} {'says' if len(native) == 1 else 'say'} something to one engine alone",
+            consequence="On any other engine native={...} has no effect.",
+            remedy="Use an option of TaskBridge's where there is one.",
+        )
+    yield from _mixed_queues(tasks)
+
+
+def _mixed_queues(tasks: Sequence[Task[..., Any, Any]]) -> Iterator[Finding]:
+    limited: dict[str, list[tuple[timedelta, str]]] = {}
+    for task in tasks:
+        if task.options.timeout is not None:
+            limited.setdefault(task.options.queue_name, []).append((task.options.timeout, task.name))
+    for queue_name, limits in limited.items():
+        (quick, first), (slow, last) = min(limits), max(limits)
+        if slow > FAR_APART * quick:
+            yield note(
+                f"queue {queue_name}",
+                f"{first} may take {quick.total_seconds():g} s there, and {last} {slow.total_seconds():g} s",
+                consequence="Quick jobs wait behind slow ones.",
+                remedy="Give the slow ones a queue and workers of their own: queue_name=, taskbridge worker -Q.",
+            )
 
 
 def schedule_findings(alias: str) -> Iterator[Finding]:

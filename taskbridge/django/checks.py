@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import Error
@@ -15,11 +16,15 @@ from taskbridge.django.discovery import set_up
 from taskbridge.django.keywords import options_on
 from taskbridge.errors import ConfigurationError
 from taskbridge.router import router
+from taskbridge.settings import BackendURL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.core.checks import CheckMessage
+
+
+REDIS_PORT = 6379
 
 
 def backend_findings(backend: Any, /) -> Iterator[CheckMessage]:
@@ -46,6 +51,7 @@ def backend_findings(backend: Any, /) -> Iterator[CheckMessage]:
             hint="OPTIONS: 'timing': 'on_commit' or 'outbox'.",
             id="taskbridge.W002",
         )
+    yield from _cache_findings(alias)
     yield from _task_findings(backend)
 
 
@@ -74,6 +80,32 @@ def project_findings() -> Iterator[CheckMessage]:
                 hint="Name an alias whose BACKEND is taskbridge.django.Backend, or take the options off.",
                 id="taskbridge.W005",
             )
+
+
+def _cache_findings(alias: str) -> Iterator[CheckMessage]:
+    target = router.backend_settings(alias).target
+    if not isinstance(target, BackendURL) or not target.broker.startswith("redis"):
+        return
+    for name, cache in settings.CACHES.items():
+        location = cache.get("LOCATION", "")
+        servers = location if isinstance(location, list | tuple) else str(location).split(",")
+        if any(_server(str(each)) == (target.host or "localhost", target.port or REDIS_PORT) for each in servers):
+            yield CheckWarning(
+                f"CACHES[{name!r}] and TASKS[{alias!r}] are on one Redis server: what makes room for a cache "
+                f"deletes jobs, and without that a full cache keeps jobs from being enqueued.",
+                hint="Give one of them a server of its own; another database of the same server shares its memory.",
+                id="taskbridge.W006",
+            )
+
+
+def _server(location: str) -> tuple[str, int] | None:
+    """Host and port of a Redis URL."""
+    try:
+        parts = urlsplit(location.strip())
+        port = parts.port or REDIS_PORT
+    except ValueError:
+        return None
+    return (parts.hostname or "localhost", port) if parts.scheme in ("redis", "rediss") else None
 
 
 def _task_findings(backend: Any) -> Iterator[CheckMessage]:

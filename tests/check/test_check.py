@@ -20,6 +20,7 @@ from taskbridge.store import open_store
 from tests.check.command import TASKS, bad, check
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 ON_REDIS = ["celery", "dramatiq", "rq", "huey"]
@@ -113,6 +114,36 @@ def test_a_timeout_above_the_grace_is_found(tmp_path: Path) -> None:
     code, findings = check(tmp_path, url, "--grace", "4")
     assert code == 1
     assert any("above the grace of 4 s" in what for what in bad(findings))
+
+
+def notes(folder: Path, options: Sequence[str]) -> list[str]:
+    """What is noted about tasks with these options."""
+    declared = [f"\n@taskbridge.task({each})\ndef task_{number}() -> None: ..." for number, each in enumerate(options)]
+    code, findings = check(
+        folder, f"huey+sqlite:///{folder}/queue.db", tasks="\n".join((*TASKS.split("@")[:1], *declared))
+    )
+    assert code == 0
+    return [f"{finding['about']}: {finding['what']}" for finding in findings]
+
+
+def test_what_is_allowed_and_seldom_meant_is_noted(tmp_path: Path) -> None:
+    declared = [
+        "timeout=timedelta(seconds=1), retry=taskbridge.Retry(2, on=(Exception,))",
+        "timeout=timedelta(seconds=30), native={'celery': {'soft_time_limit': 5}}",
+    ]
+    assert notes(tmp_path, declared) == [
+        "retries: every error of shop.task_0 is retried",
+        "native options: shop.task_1 says something to one engine alone",
+        "queue default: shop.task_0 may take 1 s there, and shop.task_1 30 s",
+    ]
+
+
+def test_what_is_said_well_is_not_noted(tmp_path: Path) -> None:
+    declared = [
+        "timeout=timedelta(seconds=5), retry=taskbridge.Retry(2, on=(OSError,))",
+        "timeout=timedelta(seconds=30), native={'celery': {'name': 'legacy'}}",
+    ]
+    assert notes(tmp_path, declared) == []
 
 
 def test_a_file_that_cannot_be_written_is_found(tmp_path: Path) -> None:

@@ -109,6 +109,22 @@ def test_kept_connections_that_nobody_looks_after_are_a_warning(monkeypatch: pyt
     assert "taskbridge.W003" not in ids()
 
 
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("redis://127.0.0.1:6379/1", True),
+        (["redis://other", "rediss://:secret@127.0.0.1/2"], True),
+        ("redis://127.0.0.1:6380", False),
+        ("redis://127.0.0.1:no", False),
+        ("unix:///run/redis.sock", False),
+    ],
+)
+def test_a_cache_on_the_redis_server_of_the_jobs_is_a_warning(location: object, expected: bool) -> None:
+    caches = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}}
+    found = ids(TASKS=with_default(url="rq+redis://127.0.0.1"), CACHES=caches)
+    assert ("taskbridge.W006" in found) is expected
+
+
 def test_naive_times_are_a_warning() -> None:
     assert "taskbridge.W004" in ids(USE_TZ=False)
 
