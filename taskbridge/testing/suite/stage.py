@@ -21,6 +21,7 @@ from taskbridge.process import Process
 from taskbridge.router import router
 from taskbridge.scheduler import scheduling
 from taskbridge.settings import BackendURL
+from taskbridge.testing.application import Application
 from taskbridge.testing.suite import faults, hooks, kinds, ledger, slow, tasks
 
 if TYPE_CHECKING:
@@ -75,16 +76,15 @@ class Stage:
         self.url = url
         self.ledger = ledger.Reader(folder / "ledger.jsonl")
         os.environ[ledger.VARIABLE] = str(self.ledger.path)
+        self.application = Application(folder)
         taskbridge.configure(
             backends={
                 "default": {"url": url, "queues": ("default", ORDERED)},
                 SECOND: {"url": url, "queues": (SECOND, THIRD)},
             },
             imports=MODULES,
-            outbox=[f"sqlite:///{folder}/application.db"],
+            outbox=[self.application.url],
         )
-        self.application = folder / "application.db"
-        """The database of an application, with an outbox."""
         self.backend = router.backend()
         self.expected: dict[str, Support] = dict(self.backend.capabilities)
         if flip is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 def test_jobs_in_the_outbox_run_once_they_are_committed(stage: Stage) -> Iterator[None]:
     keys = [stage.key() for _ in range(20)]
     values = {"value": "ü\x00", "option": {"deep": [None, 2**70]}}
-    with closing(sqlite3.connect(stage.application)) as connection:
+    with stage.application.connection() as connection:
         echo = tasks.echo.using(timing="outbox", connection=connection)
         handles = echo.enqueue_many(
             [{"key": key, "value": "ü\x00", "option": {"deep": [None, 2**70]}} for key in keys[1:]]
@@ -40,7 +38,7 @@ def test_jobs_in_the_outbox_run_once_they_are_committed(stage: Stage) -> Iterato
 @behaviour()
 def test_jobs_of_a_transaction_that_is_rolled_back_do_not_run(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    with closing(sqlite3.connect(stage.application)) as connection:
+    with stage.application.connection() as connection:
         tasks.note.using(timing="outbox", connection=connection).enqueue(key)
         connection.rollback()
     yield
@@ -51,7 +49,7 @@ def test_jobs_of_a_transaction_that_is_rolled_back_do_not_run(stage: Stage) -> I
 @behaviour("run_after", "result")
 def test_a_delay_and_a_result_go_through_the_outbox(stage: Stage) -> Iterator[None]:
     key, moment = stage.key(), now() + timedelta(seconds=2)
-    with closing(sqlite3.connect(stage.application)) as connection:
+    with stage.application.connection() as connection:
         tasks.note.using(timing="outbox", connection=connection, run_after=moment).enqueue(key)
         handle = kinds.gives_back.using(timing="outbox", connection=connection).enqueue(7)
         connection.commit()
