@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from redis import Redis
 
 FULL = 0.9
-"""Of `maxmemory`: from here on writes are about to be refused."""
+"""Of `maxmemory` and `maxclients`: from here on writes or connections are about to be refused."""
 
 
 def redis_findings(client: Redis, /) -> Iterator[Finding]:
-    """Reachability, eviction, persistence, memory and role."""
+    """Reachability, eviction, persistence, memory, connections and role."""
     about = _name(client)
     try:
         server: dict[str, Any] = client.info()
@@ -42,6 +42,7 @@ def redis_findings(client: Redis, /) -> Iterator[Finding]:
         )
     yield from _eviction(about, server)
     yield from _last_writes(about, server)
+    yield from _connections(about, server)
     try:
         settings: dict[str, str] = client.config_get("save", "appendfsync", "appendonly")  # type: ignore[assignment]  # as above
     except exceptions.RedisError:
@@ -88,6 +89,17 @@ def _last_writes(about: str, server: dict[str, Any]) -> Iterator[Finding]:
                 consequence="Redis may refuse writes, and a restart loses what was not written.",
                 remedy="Look at its log: mostly the disk is full or not writable.",
             )
+
+
+def _connections(about: str, server: dict[str, Any]) -> Iterator[Finding]:
+    limit, used = server.get("maxclients", 0), server.get("connected_clients", 0)
+    if limit and used > FULL * limit:
+        yield warning(
+            about,
+            f"{used} of {limit} connections are taken (maxclients)",
+            consequence="Beyond that workers cannot connect again after a cut, and enqueuing raises BrokerUnavailable.",
+            remedy="Raise maxclients or your plan, run fewer processes, or look for connections that nobody closes.",
+        )
 
 
 def _persistence(about: str, settings: dict[str, str]) -> Iterator[Finding]:

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from taskbridge import services
 from taskbridge.message import Message
@@ -76,6 +78,20 @@ def test_a_server_that_is_not_there_is_found_in_time_and_its_password_is_not_sho
     _, findings = check(tmp_path, f"{scheme}://user:hunter22@127.0.0.1:{free_port()}")
     assert any("cannot be reached" in what for what in bad(findings))
     assert "hunter22" not in json.dumps(findings)
+
+
+def test_a_redis_that_has_hardly_a_connection_left_is_found(durable: services.Server, tmp_path: Path) -> None:
+    limit = 40
+    with redis.Redis.from_url(durable.url) as client, ExitStack() as held:
+        before = client.config_get("maxclients")["maxclients"]
+        client.config_set("maxclients", limit)
+        try:
+            while client.info("clients")["connected_clients"] < limit - 3:
+                held.enter_context(redis.Redis.from_url(durable.url)).ping()
+            _, findings = check(tmp_path, f"huey+{durable.fresh_url()}")
+        finally:
+            client.config_set("maxclients", before)
+    assert any(f"of {limit} connections are taken" in what for what in bad(findings))
 
 
 @pytest.mark.timeout(120)
