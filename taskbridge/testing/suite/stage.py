@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ import pytest
 import taskbridge
 from taskbridge.backend import CanRunInProcess, WorkerOptions
 from taskbridge.binding import Binding
-from taskbridge.errors import UnsupportedFeature
+from taskbridge.errors import ResultUnavailable, UnsupportedFeature
 from taskbridge.outbox import open_outbox
 from taskbridge.process import Process
 from taskbridge.router import router
@@ -176,9 +176,11 @@ class Stage:
 
         def is_finished() -> bool:
             handle.refresh()
-            return handle.is_finished
+            with suppress(ResultUnavailable):  # it is in an outbox still
+                return handle.is_finished
+            return False
 
-        self.until(is_finished, f"the end of {handle.id}, now {handle.detail_status}")
+        self.until(is_finished, f"the end of {handle.id}")
 
     def settled(self) -> None:
         """Wait until a job that is enqueued now has ended on each queue: what stood before it has had its turn."""
