@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import redis
 
 from taskbridge.process import free_port
@@ -31,6 +33,9 @@ def program(
     folder: Path, name: str, *arguments: str, password: str | None = None, tls: tuple[Path, Path] | None = None
 ) -> Iterator[int]:
     """A `redis-server` of one's own; its port. `tls` is a certificate and its key."""
+    executable = shutil.which("redis-server")
+    if executable is None:
+        pytest.skip("no redis-server on PATH, whose Sentinel and TLS this needs: apt-get install redis-server")
     port = free_port()
     configuration = folder / f"{name}.conf"
     lines = ["bind 127.0.0.1", "save ''", f"dir {folder}", *arguments]
@@ -43,7 +48,7 @@ def program(
         lines += [f"tls-ca-cert-file {tls[0]}", "tls-auth-clients no", "tls-replication yes"]
     configuration.write_text("\n".join(lines))
     more = ["--sentinel"] if name.startswith("sentinel") else []
-    with subprocess.Popen(["redis-server", str(configuration), *more], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([executable, str(configuration), *more], stdout=subprocess.DEVNULL) as process:
         try:
             trust: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(tls[0])} if tls else {}
             client = redis.Redis(host="127.0.0.1", port=port, password=password, **trust)

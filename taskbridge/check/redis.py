@@ -44,7 +44,9 @@ def redis_findings(client: Redis, /) -> Iterator[Finding]:
     yield from _last_writes(about, server)
     yield from _connections(about, server)
     try:
-        settings: dict[str, str] = client.config_get("save", "appendfsync", "appendonly")  # type: ignore[assignment]  # as above
+        settings: dict[str, str] = {}
+        for name in ("save", "appendfsync", "appendonly"):  # one by one: several at once came with Redis 7
+            settings |= client.config_get(name)  # type: ignore[arg-type]  # as above
     except exceptions.RedisError:
         yield note(
             about,

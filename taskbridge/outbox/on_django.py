@@ -26,8 +26,13 @@ def is_django() -> bool:
 
 
 def is_meant(connection: object, /) -> bool:
-    """True for an alias, for one of Django's own connections, and for none at all in a Django project."""
-    return (connection is None and is_django()) or isinstance(connection, str) or kind_of(connection) == "django"
+    """True for an alias, for one of Django's own connections, and for none at all in a process that is set up."""
+    return (connection is None and _is_set_up()) or isinstance(connection, str) or kind_of(connection) == "django"
+
+
+def _is_set_up() -> bool:
+    loaded: Any = sys.modules.get("django.apps")
+    return loaded is not None and bool(loaded.apps.ready)
 
 
 def alias_of(connection: object, /) -> str:

@@ -32,6 +32,8 @@ def test_without_client_tracking_an_idle_consumer_asks_often_enough(
     database: str, consume: Callable[..., Consumer], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = client_of(database)
+    if int(client.info("server")["redis_version"].partition(".")[0]) < 7:
+        pytest.skip("rules of an ACL for one subcommand came with Redis 7")
     client.acl_setuser(
         "untracked",
         enabled=True,

@@ -46,6 +46,6 @@ def test_each_bug_turns_its_own_column_red(queue: LeaseQueue, tmp_path: Path) ->
 def test_what_a_paused_worker_acknowledges_in_the_name_of_another_is_lost(bug: Bug, tmp_path: Path) -> None:
     cell = Cell(driver=LeaseQueue(bug=bug), fault=PAUSE, repeat=1, size=SMALL)
     found = run_cell(cell, Servers(tmp_path), tmp_path, tmp_path, stopping=None, command="")
-    assert found.zombies == 1, found.text
+    assert found.zombies, found.text
     assert found.extra.get("worker paused"), found.text
     assert (found.colour, len(found.lost)) == (("green", 0) if bug == "none" else ("red", 1)), found.text
