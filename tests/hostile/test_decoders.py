@@ -29,7 +29,7 @@ def test_a_damaged_message_is_read_or_refused(engine: str) -> None:
     modules = set(sys.modules)
     read = refused = 0
     for data in damaged(decoder.originals, MUTATIONS, seed=20261121):
-        begin = time.perf_counter()
+        begin = time.process_time()
         try:
             message = decoder.read(data)
         except Exception as error:
@@ -43,7 +43,7 @@ def test_a_damaged_message_is_read_or_refused(engine: str) -> None:
             assert isinstance(message.kwargs, dict)
             assert isinstance(message.id, str), data
             assert isinstance(message.task, str), data
-        assert time.perf_counter() - begin < LONGEST, data
+        assert time.process_time() - begin < LONGEST, data
     assert min(read, refused) > MUTATIONS / 50, "the damage must be such as matters, and such as does not"
     imported = {name for name in set(sys.modules) - modules if not name.startswith("encodings.")}
     assert not imported, "nothing that a message names is imported"
