@@ -1,7 +1,7 @@
 """One task API on Celery, Dramatiq, RQ, Huey and Django tasks."""
 
 from taskbridge.cancellation import Cancellation
-from taskbridge.context import Context
+from taskbridge.context import Context, current_context
 from taskbridge.errors import (
     BackendNotInstalled,
     BrokerUnavailable,
@@ -11,6 +11,7 @@ from taskbridge.errors import (
     InvalidArguments,
     InvalidTask,
     JobFailed,
+    NotInTask,
     ResultTimeout,
     ResultUnavailable,
     TaskBridgeError,
@@ -36,6 +37,7 @@ __all__ = [
     "InvalidArguments",
     "InvalidTask",
     "JobFailed",
+    "NotInTask",
     "ResultStatus",
     "ResultTimeout",
     "ResultUnavailable",
@@ -47,6 +49,7 @@ __all__ = [
     "UnsupportedFeature",
     "around_attempt",
     "configure",
+    "current_context",
     "on_final_failure",
     "on_worker_start",
     "on_worker_stop",

@@ -70,7 +70,8 @@ class Binding(Generic[R]):
         url = settings.target if isinstance(settings.target, BackendURL) else None
         options = task.options
         refuse_main_module(task)
-        check_queue(options.queue_name, settings.queues, alias, task.name)
+        if not settings.any_queue:
+            check_queue(options.queue_name, settings.queues, alias, task.name)
         self._is_strict = url is not None and url.is_strict
         check(options, backend, label=str(url or alias), task=task.name, is_strict=self._is_strict)
         task.codec.compile()
@@ -131,7 +132,9 @@ class Binding(Generic[R]):
 
     def send_tick(self, job_id: str, args: tuple[Any, ...], kwargs: dict[str, Any], tick: Tick, /) -> TaskResult[R]:
         """Hand the job of a periodic task to the backend, under the id that the tick has."""
-        self._send((self._message(job_id, args, kwargs, datetime.now(UTC), tick),))
+        message = self._message(job_id, args, kwargs, datetime.now(UTC), tick)
+        self._send((message,))
+        self._task.ticked(message)
         return TaskResult(job_id, self, "now")
 
     def _message(

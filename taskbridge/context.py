@@ -1,9 +1,11 @@
-"""What a task with `takes_context=True` is given as its first argument."""
+"""What a task with `takes_context=True` is given as its first argument, and other code asks for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from taskbridge.errors import NotInTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,3 +94,22 @@ class Context:
         from taskbridge.outbox.inbox import aonce
 
         return await aonce(connection, task=self.task, job_id=self.id, key=key)
+
+
+def current_context() -> Context:
+    """The context of the job that runs here: for code below its task, and for a task under Django's own decorator.
+
+    A thread that a task starts by itself does not know it; `asyncio.to_thread` hands it on.
+
+    Raises:
+        NotInTask: no job of TaskBridge's runs here.
+    """
+    from taskbridge.worker.attempt import current
+
+    attempt = current.get()
+    if attempt is None:
+        raise NotInTask(
+            "No job of TaskBridge's runs here, so that there is no context: the function was called in place, by a "
+            "thread of its own, or by another framework's backend."
+        )
+    return attempt.context()

@@ -84,6 +84,10 @@ class NoTransaction(TaskBridgeError):
     """Something that must be committed together with the caller's work was asked for outside of a transaction."""
 
 
+class NotInTask(TaskBridgeError):
+    """The context of a job was asked for where none runs."""
+
+
 class StoreUnavailable(TaskBridgeError):
     """The store did not answer within its stated time."""
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from taskbridge.binding import Binding
     from taskbridge.context import Context
-    from taskbridge.message import Outcome
+    from taskbridge.message import Message, Outcome
     from taskbridge.result import TaskResult
     from taskbridge.retry import Retry
     from taskbridge.timing import Timing
@@ -175,6 +175,9 @@ class Task(Generic[P, R, C]):
     async def aget_result(self, job_id: str, /) -> TaskResult[R]:
         """`get_result` for a caller on an event loop."""
         return self.get_result(job_id)
+
+    def ticked(self, message: Message, /) -> None:
+        """The job of a schedule is on its broker."""
 
     def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
         """In a worker: no further attempt of this job follows."""

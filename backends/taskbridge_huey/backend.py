@@ -201,6 +201,8 @@ class HueyBackend(Backend):
         return native_record(has_priority=has_priority)
 
     def _producer(self, queue_name: str) -> _Producer:
+        if self._url is not None:
+            check_queues(self._url, dict.fromkeys((*self._queues, *self._producers, queue_name)))
         huey = self.instance(queue_name)
         producer = self._producers[queue_name] = (huey, writer(huey, self._url))
         return producer

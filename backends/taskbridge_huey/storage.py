@@ -19,7 +19,7 @@ from taskbridge_huey.patches import forget_connection_after_fork
 from taskbridge_huey.serializer import JSONSerializer, PickleSerializer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from taskbridge.brokers.redis import Sender
     from taskbridge.settings import BackendURL
@@ -58,7 +58,7 @@ def open_huey(url: BackendURL, queue_name: str, /) -> Huey:
     return huey
 
 
-def check_queues(url: BackendURL, queues: Sequence[str], /) -> None:
+def check_queues(url: BackendURL, queues: Iterable[str], /) -> None:
     """Refuse two queues that are one to Huey, which drops all but letters, digits and underscores on Redis.
 
     Raises:

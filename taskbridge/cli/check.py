@@ -16,7 +16,7 @@ from taskbridge.cli import options
 from taskbridge.cli.exits import FAILED
 from taskbridge.registry import registry
 from taskbridge.router import router
-from taskbridge.worker import import_tasks
+from taskbridge.worker import import_tasks, served_queues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def command(modules: tuple[str, ...], aliases: tuple[str, ...], grace: timedelta
             alias,
             tasks,
             router,
-            options=WorkerOptions(alias=alias, queues=router.backend_settings(alias).queues, grace=grace),
+            options=WorkerOptions(alias=alias, queues=served_queues(alias), grace=grace),
         )
         for alias in aliases or router.settings.backends
     ]

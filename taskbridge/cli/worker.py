@@ -19,7 +19,7 @@ from taskbridge.process import Ending, Event, supervise
 from taskbridge.router import router
 from taskbridge.scheduler import scheduling
 from taskbridge.settings import did_you_mean
-from taskbridge.worker import import_tasks
+from taskbridge.worker import import_tasks, served_queues
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,10 +63,10 @@ def command(
     Everything after -- is handed to the engine's own command line. SIGTERM stops them warmly; a second one kills.
     """
     import_tasks(modules)
-    known = router.backend_settings(alias).queues
+    known = served_queues(alias)
     served = tuple(name.strip() for name in queues.split(",")) if queues else known
     for name in served:
-        if name not in known:
+        if name not in known and not router.backend_settings(alias).any_queue:
             raise click.UsageError(f"The backend {alias!r} has no queue {name!r}.{did_you_mean(name, known)}")
     asked = WorkerOptions(
         alias=alias,

@@ -60,6 +60,9 @@ class AdoptedTask(Task[..., Any, Any]):
         """`enqueue`, for whoever needs the message, and to know what became of it."""
         return self._bound().send(args, kwargs)
 
+    def ticked(self, message: Message, /) -> None:
+        announcing.ticked(message, self.declared, self.options.backend)
+
     def copy(self, options: TaskOptions, /, **of_copy: Any) -> AdoptedTask:
         return AdoptedTask(self.declared, options, **of_copy)
 
@@ -117,6 +120,15 @@ def adopted(task: Any, /) -> AdoptedTask:
     new = AdoptedTask(declared, options_of(declared))
     registry.add(new)
     return new
+
+
+def scheduled(task: Any, /) -> AdoptedTask | None:
+    """The task for a schedule of a Django task of an alias of ours, where it is declared; None for anything else."""
+    from taskbridge.django.backend import Backend  # which declares tasks of ours
+
+    if not issubclass(type(task), framework.Task) or not isinstance(task.get_backend(), Backend):
+        return None
+    return AdoptedTask(task, options_of(task))
 
 
 def adopt_tasks() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.django import framework
-from taskbridge.django.results import TaskResult, as_enqueued, of_record
+from taskbridge.django.results import TaskResult, as_enqueued, of_message, of_record
 from taskbridge.errors import StoreUnavailable
 from taskbridge.message import Cancelled, Dead, Done, Expired, Skipped, call_text
 from taskbridge.outbox.transaction import on
@@ -16,7 +16,7 @@ from taskbridge.store import DetailStatus, Record, TaskError
 from taskbridge.worker.identity import worker_id
 
 if TYPE_CHECKING:
-    from taskbridge.message import Outcome
+    from taskbridge.message import Message, Outcome
     from taskbridge.worker import Attempt
 
 logger = logging.getLogger("taskbridge.django")
@@ -32,6 +32,11 @@ def enqueued(result: TaskResult, sender: type[Any], /) -> None:
         transaction.after_commit(tell)
     else:
         tell()
+
+
+def ticked(message: Message, declared: Any, alias: str, /) -> None:
+    """The job of a schedule is on its broker."""
+    enqueued(of_message(message, declared, alias, timing="now"), _sender())
 
 
 def begun(declared: Any, attempt: Attempt, /) -> TaskResult:

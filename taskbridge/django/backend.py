@@ -10,7 +10,6 @@ where the alias is.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +20,11 @@ from taskbridge import errors
 from taskbridge.django import announcing, framework
 from taskbridge.django.adoption import adopted, options_of, value_of
 from taskbridge.django.discovery import find_task
-from taskbridge.django.results import as_enqueued, of_record
+from taskbridge.django.results import as_enqueued, of_message, of_record
 from taskbridge.django.task import Task
-from taskbridge.message import call_text
 from taskbridge.refusals import check
 from taskbridge.router import router
 from taskbridge.settings import BackendURL
-from taskbridge.store import DetailStatus, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +34,6 @@ if TYPE_CHECKING:
     from taskbridge.capability import Capabilities
     from taskbridge.django.adoption import AdoptedTask
     from taskbridge.django.results import TaskResult
-    from taskbridge.message import Message
     from taskbridge.options import TaskOptions
 
 
@@ -101,7 +97,7 @@ class Backend(framework.BaseTaskBackend):
         self.validate_task(task)
         with _as_django_says():
             message, timing = self._adopted(task).send(tuple(args), dict(kwargs))
-        result = of_record(_new_record(message, task, self.alias), task, timing=timing)
+        result = of_message(message, task, self.alias, timing=timing)
         announcing.enqueued(result, type(self))
         return result
 
@@ -160,22 +156,6 @@ def _is_hashable(task: Any) -> bool:
     except TypeError:  # one of its options is a dictionary
         return False
     return True
-
-
-def _new_record(message: Message, task: Any, alias: str) -> Record:
-    assert message.headers is not None
-    return Record(
-        id=message.id,
-        task=task.module_path,
-        queue_name=message.queue_name,
-        backend=alias,
-        detail_status=DetailStatus.QUEUED,
-        enqueued_at=message.headers.enqueued_at,
-        run_after=message.run_after,
-        priority=message.priority,
-        arguments=call_text(message),
-        expires_at=datetime.now(UTC),
-    )
 
 
 @contextmanager

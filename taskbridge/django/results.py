@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from taskbridge.django import framework
+from taskbridge.message import call_text
+from taskbridge.store import DetailStatus, Record
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from taskbridge.store import Record
+    from taskbridge.message import Message
     from taskbridge.timing import Timing
 
 
@@ -70,6 +71,24 @@ def of_record(record: Record, task: Any, /, *, value: Any = None, timing: Timing
         value=value,
         timing=timing,
     )
+
+
+def of_message(message: Message, task: Any, alias: str, /, *, timing: Timing) -> TaskResult:
+    """The result of a job that has just been enqueued."""
+    assert message.headers is not None
+    record = Record(
+        id=message.id,
+        task=task.module_path,
+        queue_name=message.queue_name,
+        backend=alias,
+        detail_status=DetailStatus.QUEUED,
+        enqueued_at=message.headers.enqueued_at,
+        run_after=message.run_after,
+        priority=message.priority,
+        arguments=call_text(message),
+        expires_at=datetime.now(UTC),
+    )
+    return of_record(record, task, timing=timing)
 
 
 def local(moment: datetime | None, /) -> datetime | None:

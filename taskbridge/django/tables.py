@@ -43,8 +43,8 @@ class Tables(Operation):
             schema.upgrade(cursor, dialect)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:  # noqa: ARG002 - as above
-        """Drop the tables, with all that is in them."""
-        if _dialect(app_label, schema_editor) is None:
+        """Below the first step drop the tables, with all that is in them. Later steps stay: older code can use them."""
+        if self.application_step > 1 or _dialect(app_label, schema_editor) is None:
             return
         with schema_editor.connection.cursor() as cursor:
             for table in _ours(schema_editor.connection.introspection.table_names(cursor)):

@@ -85,7 +85,7 @@ def _in_memory(settings: BackendSettings, store: str) -> BackendSettings:
     if isinstance(settings.target, BackendURL):
         options |= {key: value for key, value in settings.target.options.items() if key in KEPT}
     url = BackendURL(engine="memory", broker="", options=options)
-    return BackendSettings(target=url, queues=settings.queues, origin="JobTestCase")
+    return BackendSettings(target=url, queues=settings.queues, any_queue=settings.any_queue, origin="JobTestCase")
 
 
 def _relay(url: str) -> None:

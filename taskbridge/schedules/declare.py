@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from taskbridge.errors import ConfigurationError, InvalidTask
 from taskbridge.schedules.schedule import Schedule
@@ -17,7 +18,18 @@ if TYPE_CHECKING:
     from taskbridge.schedules.schedule import Expires, Missed, Overlap
     from taskbridge.schedules.timetable import Timetable
 
-T = TypeVar("T", bound=Task[..., Any, Any])
+
+class DjangoTask(Protocol):
+    """A task under Django's own decorator, whose class needs Django."""
+
+    @property
+    def module_path(self) -> str: ...
+
+    @property
+    def takes_context(self) -> bool: ...
+
+
+T = TypeVar("T", bound=Task[..., Any, Any] | DjangoTask)
 
 
 class Schedules:
@@ -78,7 +90,7 @@ def periodic(
     overlap: Overlap = "allow",
     expires: Expires = "period",
 ) -> Callable[[T], T]:
-    """Let a task be enqueued by the clock; stands above `@task`, once or several times.
+    """Let a task be enqueued by the clock; stands above `@task`, ours or Django's, once or several times.
 
     Args:
         cron: five fields, as in `"30 3 * * mon-fri"`.
@@ -97,11 +109,10 @@ def periodic(
     """
 
     def declare(task: T) -> T:
-        if not isinstance(task, Task):
-            raise InvalidTask(f"{task!r:.100} is no task. Write @taskbridge.periodic(...) above @taskbridge.task.")
+        own = _ours(task)
         schedule = Schedule(
-            name=task.name if name is None else name,
-            task=task,
+            name=own.name if name is None else name,
+            task=own,
             timetable=timetable(cron, every, zone),
             args=tuple(args),
             kwargs=dict(kwargs or {}),
@@ -114,6 +125,17 @@ def periodic(
         return task
 
     return declare
+
+
+def _ours(task: object) -> Task[..., Any, Any]:
+    adoption: Any = sys.modules.get("taskbridge.django.adoption")  # loaded by whoever has an alias of ours
+    found = task if isinstance(task, Task) else None if adoption is None else adoption.scheduled(task)
+    if not isinstance(found, Task):
+        raise InvalidTask(
+            f"{task!r:.100} is no task of TaskBridge's. Write @taskbridge.periodic(...) above @taskbridge.task, or "
+            f"above Django's @task of an alias whose BACKEND is taskbridge.django.Backend."
+        )
+    return found
 
 
 def timetable(cron: str | None, every: timedelta | None, zone: str | None) -> Timetable:

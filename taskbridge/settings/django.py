@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import ConfigurationError
-from taskbridge.settings.model import BackendSettings, words
+from taskbridge.settings.model import DEFAULT, BackendSettings, words
 from taskbridge.settings.url import parse_url
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class DjangoTasks:
     backends: Mapping[str, BackendSettings] = field(default_factory=dict)
     """Those whose OPTIONS have a `url`."""
     queues: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """The QUEUES of all: another source may have the URL."""
+    """The QUEUES of all: another source may have the URL. Empty: a job may name any queue."""
 
 
 def from_django(environment: Mapping[str, str], /) -> DjangoTasks:
@@ -41,10 +41,10 @@ def from_django(environment: Mapping[str, str], /) -> DjangoTasks:
     for alias, params in tables.items():
         if not isinstance(params, Mapping) or params.get("BACKEND") != BACKEND:
             continue
-        queues[alias] = _queues(alias, params)
+        queues[alias] = words(params.get("QUEUES", (DEFAULT,)), f"QUEUES of TASKS[{alias!r}]", "Django's settings")
         url = _url(alias, params.get("OPTIONS", {}))
         if url is not None:
-            backends[alias] = BackendSettings(target=url, queues=queues[alias], origin=f"TASKS[{alias!r}]")
+            backends[alias] = BackendSettings(target=url, origin=f"TASKS[{alias!r}]")
     return DjangoTasks(backends=backends, queues=queues)
 
 
@@ -64,16 +64,6 @@ def _tasks(environment: Mapping[str, str]) -> Mapping[str, Any]:
             raise
         return {}
     return tasks if isinstance(tasks, Mapping) else {}
-
-
-def _queues(alias: str, params: Mapping[str, Any]) -> tuple[str, ...]:
-    queues = words(params.get("QUEUES", ("default",)), f"QUEUES of TASKS[{alias!r}]", "Django's settings")
-    if not queues:
-        raise ConfigurationError(
-            f"QUEUES of TASKS[{alias!r}] is empty, which lets a job be sent to a queue that no worker serves. List the "
-            f"queues, or take QUEUES out, which means ['default']."
-        )
-    return queues
 
 
 def _url(alias: str, options: Any) -> BackendURL | None:

@@ -28,6 +28,8 @@ class BackendSettings:
     """A URL, or a backend that the application built around its own app, broker or connection."""
     queues: tuple[str, ...] = ()
     """The queues that may be named; any other is refused. Empty: those of the settings as a whole."""
+    any_queue: bool = False
+    """Whether a job may name a queue that is not among them, as Django's `QUEUES: []` has it."""
     origin: str = "configure()"
     """Which spelling set it, for `taskbridge check`."""
 

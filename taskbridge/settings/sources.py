@@ -41,8 +41,7 @@ def load(configured: Settings | None, /, *, environment: Mapping[str, str] | Non
     imports = dict.fromkeys(name for source in sources for name in source.imports)
     return Settings(
         backends={
-            alias: replace(backend, queues=backend.queues or django.queues.get(alias, queues))
-            for alias, backend in backends.items()
+            alias: _with_queues(backend, django.queues.get(alias), queues) for alias, backend in backends.items()
         },
         queues=queues,
         imports=tuple(imports),
@@ -50,6 +49,14 @@ def load(configured: Settings | None, /, *, environment: Mapping[str, str] | Non
         periodic={name: table for source in reversed(sources) for name, table in source.periodic.items()},
         signing_keys=next((source.signing_keys for source in sources if source.signing_keys), None),
     )
+
+
+def _with_queues(
+    backend: BackendSettings, of_django: tuple[str, ...] | None, of_all: tuple[str, ...]
+) -> BackendSettings:
+    if backend.queues:
+        return backend
+    return replace(backend, queues=of_django or of_all, any_queue=of_django == ())
 
 
 def from_environment(environment: Mapping[str, str], /) -> Settings:

@@ -2,7 +2,7 @@
 
 from taskbridge.worker.at_most_once import AtMostOnce
 from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
-from taskbridge.worker.boot import Booted, boot, import_tasks, worker_environment
+from taskbridge.worker.boot import Booted, boot, import_tasks, served_queues, worker_environment
 from taskbridge.worker.cancellations import CANCEL_COST, Cancellations
 from taskbridge.worker.dead_letters import DeadLetters
 from taskbridge.worker.deadline import Deadline
@@ -32,5 +32,6 @@ __all__ = [
     "boot",
     "current",
     "import_tasks",
+    "served_queues",
     "worker_environment",
 ]

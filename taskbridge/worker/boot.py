@@ -56,7 +56,7 @@ def boot(alias: str | None = None) -> Booted:
         crash_budget=router.backend_settings(alias).crash_budget,
     )
     backend.serve(registry, Runner(backend, environment))
-    queues = tuple(asked.get("queues", ())) or router.backend_settings(alias).queues
+    queues = tuple(asked.get("queues", ())) or served_queues(alias)
     return Booted(alias, backend, queues, asked.get("concurrency", 1))
 
 
@@ -87,6 +87,18 @@ def import_tasks(modules: Iterable[str], /) -> None:
         django.adopt_tasks()
 
 
+def served_queues(alias: str, /) -> tuple[str, ...]:
+    """The queues that a worker serves unless it is told; the tasks must have been imported.
+
+    Those of the settings; where a job may name any, also those that a task names.
+    """
+    settings = router.backend_settings(alias)
+    if not settings.any_queue:
+        return settings.queues
+    named = {task.options.queue_name for task in registry if task.options.backend == alias}
+    return tuple(dict.fromkeys((*settings.queues, *sorted(named))))
+
+
 def worker_environment(options: WorkerOptions, /) -> dict[str, str]:
     """The variables by which a worker process finds the backend and tasks of this one.
 
@@ -107,7 +119,7 @@ def worker_environment(options: WorkerOptions, /) -> dict[str, str]:
     if isinstance(settings.target, BackendURL):
         key = "TASKBRIDGE_URL" if options.alias == DEFAULT else f"TASKBRIDGE_BACKENDS__{options.alias.upper()}__URL"
         environment[key] = settings.target.full()
-    environment["TASKBRIDGE_QUEUES"] = ",".join(settings.queues)
+    environment["TASKBRIDGE_QUEUES"] = ",".join(options.queues if settings.any_queue else settings.queues)
     if router.settings.outbox:
         environment["TASKBRIDGE_OUTBOX"] = ",".join(router.settings.outbox)
     keys = router.settings.signing_keys

@@ -13,10 +13,14 @@ from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
 from django.test import override_settings
 
 from taskbridge.django import framework
+from taskbridge.django.tables import Tables
 from taskbridge.django.testing import JobTestCase
+from taskbridge.outbox import open_outbox
+from taskbridge.store import schema
 
 tasks: Any = importlib.import_module("tests.django_backend.shop.tasks")
 
@@ -54,6 +58,12 @@ class JobsOfATransaction(JobTestCase):
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM taskbridge_outbox")
             assert cursor.fetchone() == (0,)
+
+    def test_an_effect_happens_once_in_the_transaction_of_a_task_of_djangos_own_decorator(self) -> None:
+        result = tasks.charge.enqueue()
+        self.run_all()
+        result.refresh()
+        assert result.return_value == [True, False]
 
     def test_aliases_keep_their_jobs_apart_and_all_run(self) -> None:
         tasks.double.using(backend="Second", queue_name="second").enqueue(1)
@@ -95,9 +105,9 @@ def test_jobs_that_would_end_with_the_process_are_a_warning() -> None:
 def test_jobs_that_do_not_wait_for_the_commit_of_a_request_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
     url = "huey+sqlite:///./queue.db"
-    second = {"Second": {"BACKEND": "taskbridge.django.Backend", "OPTIONS": {"url": f"{url}?timing=on_commit"}}}
+    waiting = {"BACKEND": "taskbridge.django.Backend", "OPTIONS": {"url": f"{url}?timing=on_commit"}}
     for timing, expected in (("now", True), ("on_commit", False), ("outbox", False)):
-        found = ids(TASKS={**with_default(url=url, timing=timing), **second})
+        found = ids(TASKS={**with_default(url=url, timing=timing), "Second": waiting, "Any": waiting})
         assert ("taskbridge.W002" in found) is expected
 
 
@@ -144,6 +154,42 @@ def test_options_that_a_backend_does_not_read_are_a_warning() -> None:
     stock = {"BACKEND": f"{framework.MODULE}.backends.dummy.DummyBackend", "QUEUES": []}
     found = [words for code, words in said(TASKS={**with_default(), "default": stock}) if code == "taskbridge.W005"]
     assert any("stubborn" in words for words in found)
+
+
+def refuse_missing_migrations() -> None:
+    """Fail, and say what to write, where the tables have a step that no migration runs."""
+    ours = [migration for (app, _), migration in MigrationLoader(None).disk_migrations.items() if app == "taskbridge"]
+    steps = [each.application_step for one in ours for each in one.operations if isinstance(each, Tables)]
+    newest = len(schema.APPLICATION_STEPS)
+    assert steps == sorted(set(steps))
+    assert steps[-1] == newest, (
+        f"APPLICATION_STEPS has {newest} steps and the migrations run {steps[-1]}: write a migration "
+        f"{len(ours) + 1:04}_<what>.py with the operation Tables(application_step={newest}), "
+        f"and bring the model OutboxRow up to date if its table has changed."
+    )
+
+
+def test_every_step_of_the_tables_has_a_migration() -> None:
+    refuse_missing_migrations()
+    call_command("makemigrations", "taskbridge", check_changes=True, dry_run=True, verbosity=0)
+
+
+def test_a_step_without_a_migration_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "APPLICATION_STEPS", (*schema.APPLICATION_STEPS, ("SELECT 1",)))
+    with pytest.raises(AssertionError, match=r"0003_<what>\.py with the operation Tables\(application_step=3\)"):
+        refuse_missing_migrations()
+
+
+def test_the_tables_outlive_a_step_back_and_go_with_the_first_migration() -> None:
+    table = open_outbox("django://default")
+    try:
+        call_command("migrate", "taskbridge", "0001", verbosity=0, skip_checks=True)
+        assert table.exists()
+        call_command("migrate", "taskbridge", "zero", verbosity=0, skip_checks=True)
+        assert not table.exists()
+    finally:
+        call_command("migrate", "taskbridge", verbosity=0, skip_checks=True)
+    assert table.exists()
 
 
 @pytest.mark.parametrize("verb", ["check", "result", "dead", "outbox", "worker", "enqueue", "periodic", "cancel"])

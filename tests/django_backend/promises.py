@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import FrozenInstanceError, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import django
@@ -24,11 +25,18 @@ from django.db import transaction
 from django.test import override_settings
 from django.utils import timezone
 
+import taskbridge
 from taskbridge.django import Backend, framework
 from taskbridge.django.keywords import NAMES
+from taskbridge.identity import new_id
+from taskbridge.options import TaskOptions
 from taskbridge.process import Command, Process
+from taskbridge.registry import registry
 from taskbridge.router import router
+from taskbridge.schedules import Schedules, known_schedules
+from taskbridge.schedules.settings import with_settings
 from taskbridge.testing import MemoryBackend
+from taskbridge.worker import import_tasks, served_queues
 from tests.django_backend.shop import signals
 
 tasks: Any = importlib.import_module("tests.django_backend.shop.tasks")
@@ -443,7 +451,6 @@ def _tasks_setting(**params: Any) -> Any:
 @pytest.mark.parametrize(
     ("params", "words"),
     [
-        ({"QUEUES": []}, "QUEUES of TASKS\\['default'\\] is empty"),
         ({"OPTIONS": {"url": "memory"}}, "not a backend URL"),
         ({"OPTIONS": {"url": "memory://", "colour": "red"}}, "unknown option 'colour'"),
         ({"OPTIONS": {"url": "memory://?size_limit=1", "size_limit": 2}}, "size_limit twice"),
@@ -458,6 +465,31 @@ def test_settings_that_cannot_work_are_an_invalid_backend(params: dict[str, Any]
         pytest.raises(framework.InvalidTaskBackend, match=words),
     ):
         tasks.double.enqueue(1)
+
+
+def test_an_empty_list_of_queues_allows_every_name(tmp_path: Path) -> None:
+    assert framework.task_backends["Any"].queues == set()
+    result = tasks.double.using(backend="Any", queue_name="odd").enqueue(4)
+    memory = router.backend("Any")
+    if isinstance(memory, MemoryBackend):
+        assert [job.queue_name for job in memory.jobs] == ["odd"]
+        return
+    argv = (sys.executable, "-m", "django", "taskbridge", "worker", "-b", "Any", "-Q", "odd", "--no-scheduler")
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    with Process(Command(argv=argv, environment={}), log=tmp_path / "log") as process:
+        while not (result.refresh() or result.is_finished):
+            assert process.running, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+    assert (result.return_value, result.task.queue_name, result.backend) == (8, "odd", "Any")
+
+
+def test_a_worker_of_every_queue_serves_those_that_tasks_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_tasks(())
+    assert served_queues("Any") == router.settings.queues
+    monkeypatch.setattr(registry.get(tasks.fail.module_path), "options", TaskOptions(backend="Any", queue_name="seen"))
+    assert served_queues("Any") == (*router.settings.queues, "seen")
+    assert served_queues("default") == ("default", "mail")
 
 
 def test_a_backend_without_a_store_supports_no_results_and_runs_all_the_same() -> None:
@@ -549,6 +581,55 @@ def test_what_has_been_done_once_is_successful_again_with_the_first_value(finish
     assert second.return_value == first.return_value
     assert (first.attempts, second.attempts) == (1, 0)
     assert [each["signal"] for each in received(second.id, 2)] == ["enqueued", "finished"]
+
+
+def test_taskbridges_context_is_found_in_a_task_of_djangos_own_decorator(finish: Finish) -> None:
+    result = finish(tasks.look.enqueue())
+    assert result.status == SUCCESSFUL, result.errors
+    assert result.return_value == {
+        "id": result.id,
+        "attempt": 2,
+        "metadata": {"shop": "ann"},
+        "queue": "default",
+        "cancelled": False,
+    }
+    other = finish(tasks.look_from_a_coroutine.enqueue())
+    assert other.return_value == [other.id, other.id]
+
+
+def test_where_no_job_runs_there_is_no_context() -> None:
+    with pytest.raises(taskbridge.NotInTask, match="called in place"):
+        tasks.look.call()
+
+
+def test_a_task_of_djangos_own_decorator_is_enqueued_by_the_clock(finish: Finish) -> None:
+    import_tasks(())
+    schedule = known_schedules().get("tests.django_backend.shop.tasks.greet")
+    schedule.bind()
+    nominal = datetime(2028, 2, 29, tzinfo=UTC)
+    ticks = [schedule.enqueue(nominal, datetime.now(UTC)).id for _ in range(2)]
+    assert ticks == [schedule.job_id(nominal)] * 2
+    result = finish(tasks.greet.get_result(ticks[0]))
+    assert (result.status, result.return_value, result.task.queue_name) == (SUCCESSFUL, ["leap day", True], "mail")
+    told = [each["signal"] for each in received(ticks[0], 3)]
+    assert told.count("started") == 1
+    assert told.count("enqueued") >= 1
+
+
+def test_the_settings_let_a_task_of_djangos_own_decorator_be_enqueued_by_the_clock(finish: Finish) -> None:
+    import_tasks(())
+    tables = {"often": {"task": "tests.django_backend.shop.tasks.greet", "every": 60, "args": ["hello"]}}
+    schedule = with_settings(Schedules(), tables, registry).get("often")
+    schedule.bind()
+    job = schedule.trigger(new_id(), datetime.now(UTC))
+    assert finish(tasks.greet.get_result(job.id)).return_value == ["hello", True]
+    assert [each["signal"] for each in received(job.id, 3)] == ["enqueued", "started", "finished"]
+
+
+@pytest.mark.parametrize(("task", "words"), [("declared_elsewhere", "is no task of TaskBridge's"), ("plain", "is no")])
+def test_what_no_engine_of_ours_would_run_is_not_enqueued_by_the_clock(task: str, words: str) -> None:
+    with pytest.raises(taskbridge.InvalidTask, match=words):
+        taskbridge.periodic(every=timedelta(hours=1))(getattr(tasks, task))
 
 
 @pytest.mark.skipif((6, 0) <= django.VERSION < (6, 1), reason="Django 6.0 has no task class of a backend's")

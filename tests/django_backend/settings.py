@@ -46,8 +46,9 @@ _framework = "django_tasks" if django.VERSION < (6, 0) else "django.tasks"
 TASKS: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "taskbridge.django.Backend", "QUEUES": QUEUES, "OPTIONS": {"url": URL, "result_ttl": 600}},
     "Second": {"BACKEND": "taskbridge.django.Backend", "QUEUES": ["second"], "OPTIONS": {"url": URL}},
+    "Any": {"BACKEND": "taskbridge.django.Backend", "QUEUES": [], "OPTIONS": {"url": URL, "result_ttl": 600}},
     "immediate": {"BACKEND": f"{_framework}.backends.immediate.ImmediateBackend", "QUEUES": []},
-    "native": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": [*QUEUES, "second"]},
+    "native": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": [*QUEUES, "second", "odd"]},
 }
 if _redis:
     TASKS["redis"] = {"BACKEND": "django_tasks_rq.RQBackend", "QUEUES": [*QUEUES, "second"]}

@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import django
+from django.db import transaction
 from django.utils import timezone
 
-from taskbridge import Retry
+from taskbridge import Retry, current_context, periodic
 from taskbridge.django import options
 
 if TYPE_CHECKING or django.VERSION < (6, 0):
@@ -124,6 +125,44 @@ def bill(order: str) -> str:
 def patient() -> None:
     """Fails, and waits long before it is run again."""
     raise ValueError("not now")
+
+
+@periodic(cron="0 0 29 2 *", args=["leap day"])
+@task(queue_name="mail", takes_context=True)
+@options(result=True)
+def greet(context: Any, word: str) -> list[Any]:
+    """By the clock: the word, and whether Django's context is of this job."""
+    return [word, context.task_result.id == current_context().id]
+
+
+@task
+@options(retry=Retry(2, delay=timedelta(0), on=()), cancellable=True, metadata={"shop": "ann"})
+def look() -> dict[str, Any]:
+    """What TaskBridge's context tells a task of Django's own, and what it can do."""
+    context = current_context()
+    if context.attempt == 1:
+        context.retry(after=timedelta(0))
+    return {
+        "id": context.id,
+        "attempt": context.attempt,
+        "metadata": context.metadata,
+        "queue": context.queue_name,
+        "cancelled": context.cancelled,
+    }
+
+
+@task
+def charge() -> list[bool]:
+    """Whether it is the first to do its work, asked twice."""
+    with transaction.atomic():
+        return [current_context().once(), current_context().once()]
+
+
+@task
+async def look_from_a_coroutine() -> list[str]:
+    """The id of its job, in a coroutine and in a thread that it waits for."""
+    in_thread = await asyncio.to_thread(current_context)
+    return [current_context().id, in_thread.id]
 
 
 class Broken(Exception):
