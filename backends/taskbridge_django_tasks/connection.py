@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from django.db import DatabaseError, InterfaceError, OperationalError, ProgrammingError, connections
 
 from taskbridge.errors import BrokerUnavailable, EnqueueError
+from taskbridge.store.forks import unforked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,11 @@ def thread_connection(using: str, /) -> BaseDatabaseWrapper:
 def enqueuing(label: str, using: str, /) -> Iterator[None]:
     """Turn what the database raises within the block into an `EnqueueError` that names the backend by its label."""
     connection = thread_connection(using)
+    with unforked if connection.vendor == "sqlite" else contextlib.nullcontext():
+        yield from _translated(connection, label, using)
+
+
+def _translated(connection: BaseDatabaseWrapper, label: str, using: str) -> Iterator[None]:
     try:
         connection.ensure_connection()
     except (DatabaseError, InterfaceError) as error:

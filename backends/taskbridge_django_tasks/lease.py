@@ -37,7 +37,7 @@ _OR_ANEW: Final = (
     " ON CONFLICT (worker_id) DO UPDATE SET changed_at = excluded.changed_at, looks = 0, stopping = excluded.stopping"
 )
 _READ: Final = f"SELECT worker_id, changed_at, looks, stopping, {{now}} FROM {TABLE}"  # noqa: S608 - as above
-_LOOK: Final = f"UPDATE {TABLE} SET changed_at = {{now}}, looks = looks + 1"  # noqa: S608 - as above
+_LOOK: Final = f"UPDATE {TABLE} SET changed_at = {{now}}, looks = looks + ?"  # noqa: S608 - as above
 _END: Final = f"DELETE FROM {TABLE}"  # noqa: S608 - as above
 
 PATIENCE_SECONDS: Final = 5.0
@@ -108,9 +108,9 @@ class LeaseTable:
                 for worker_id, changed_at, looks, stopping, now in cursor.fetchall()
             }
 
-    def look(self, worker_id: str, lease: Lease) -> bool:
-        """Count one more look in vain; False if the lease was changed by somebody since it was read."""
-        return bool(self._execute(_LOOK + _UNCHANGED, [worker_id, lease.changed_at, lease.looks]))
+    def look(self, worker_id: str, lease: Lease, looks: int) -> bool:
+        """Count so many more looks in vain; False if the lease was changed by somebody since it was read."""
+        return bool(self._execute(_LOOK + _UNCHANGED, [looks, worker_id, lease.changed_at, lease.looks]))
 
     def remove(self, worker_id: str, lease: Lease) -> None:
         """Delete a lease, unless it was changed."""

@@ -12,9 +12,11 @@ from django.db import DatabaseError, InterfaceError, connections, router
 from django_tasks_db.compat import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
+from taskbridge.store.forks import unforked_on
 from taskbridge_django_tasks import watch
 from taskbridge_django_tasks.lease import LeaseTable
 from taskbridge_django_tasks.rows import give_back
+from taskbridge_django_tasks.store import dialect_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,6 +60,8 @@ class Recovery:
         if not self._thread.is_alive():
             self._leases.create()
             self.renew()
+            # Here, so that a worker that dies of its first job has looked at its predecessors.
+            self._recover()
             self._thread.start()
 
     def leave(self) -> None:
@@ -95,16 +99,17 @@ class Recovery:
     def _run(self) -> None:
         try:
             while not self._is_over:
-                self._turn()
                 self._woken.wait(watch.LOOK_SECONDS)
                 self._woken.clear()
+                self._turn()
         finally:
             connections[self._using].close()
 
     def _turn(self) -> None:
         try:
-            self.renew()
-            self._recover()
+            with unforked_on(dialect_of(self._using)):
+                self.renew()
+                self._recover()
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The lease of this worker was not renewed, which is tried again: %s", str(error).strip())
             connections[self._using].close()
@@ -127,7 +132,8 @@ class Recovery:
     def _is_dead(self, worker: str, lease: Lease) -> bool:
         if watch.is_gone(worker) or lease.looks >= watch.LOOKS:
             return True
-        return watch.is_silent(lease) and self._leases.look(worker, lease) and lease.looks + 1 >= watch.LOOKS
+        looks = watch.looks_worth(lease)
+        return bool(looks) and self._leases.look(worker, lease, looks) and lease.looks + looks >= watch.LOOKS
 
     def _bury(self, dead: set[str], leases: Mapping[str, Lease]) -> None:
         for row in _running(dead):

@@ -11,6 +11,7 @@ from django_tasks_db.utils import exclusive_transaction
 from taskbridge.errors import ConfigurationError, StoreUnavailable
 from taskbridge.store import schema
 from taskbridge.store.dialect import POSTGRESQL, SQLITE
+from taskbridge.store.forks import unforked_on
 from taskbridge.store.sql import SQLStore
 from taskbridge_django_tasks.connection import thread_connection
 
@@ -56,16 +57,17 @@ class DjangoDatabase:
         self._is_ready = False
 
     def run(self, work: Callable[[Cursor], T], /) -> T:
-        try:
+        with unforked_on(self.dialect):
             try:
-                return self._attempt(work)
-            except (OperationalError, InterfaceError):
-                # Ended by the server, or left in the middle of a query by a task's timeout. A write may be repeated.
-                if not self._has_dropped_connection():
-                    raise
-                return self._attempt(work)
-        except (DatabaseError, InterfaceError) as error:
-            raise StoreUnavailable(f"the store in DATABASES[{self._using!r}] did not answer: {error}") from error
+                try:
+                    return self._attempt(work)
+                except (OperationalError, InterfaceError):
+                    # Ended by the server, or left amid a query by a task's timeout. A write may be repeated.
+                    if not self._has_dropped_connection():
+                        raise
+                    return self._attempt(work)
+            except (DatabaseError, InterfaceError) as error:
+                raise StoreUnavailable(f"the store in DATABASES[{self._using!r}] did not answer: {error}") from error
 
     in_transaction = run
 

@@ -23,9 +23,14 @@ def is_gone(worker_id: str, /) -> bool:
     return fate(worker_id.removeprefix(PREFIX)) == "dead"
 
 
-def is_silent(lease: Lease, /) -> bool:
-    """Whether a look at the lease counts: its worker is late, and the last look was not just now.
+def looks_worth(lease: Lease, /) -> int:
+    """As how many looks one at the lease counts now: none where its worker is not late, or the last look was just now.
 
-    The clock spaces the looks and does no more: one that is set brings a single look too early.
+    The clock spaces the looks and does no more: one that is set brings a single look too early. Where observers are
+    rare, since they are killed as soon as they begin, one that comes long after the last counts as two; not after a
+    minute, when rather the clock was set or the database was away.
     """
-    return abs(lease.age) >= LOOK_SECONDS * (0.9 if lease.looks else 1.5)
+    looks_late = abs(lease.age) / LOOK_SECONDS
+    if looks_late < (0.9 if lease.looks else 1.5):
+        return 0
+    return 2 if 2.2 <= looks_late < 30 else 1

@@ -9,6 +9,7 @@ from dramatiq.errors import Retry
 from dramatiq.middleware import Middleware, SkipMessage
 
 from taskbridge_dramatiq.brokers import Fenced
+from taskbridge_dramatiq.patches import wait_until_announced
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -53,6 +54,7 @@ class Settling(Middleware):
         self._run.stop()
 
     def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+        wait_until_announced()
         self._thread.message = message
         if isinstance(broker, Fenced) and not broker.begin(message):
             raise SkipMessage("another worker has the job")

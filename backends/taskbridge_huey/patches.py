@@ -7,6 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from taskbridge.store.forks import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from huey.storage import SqliteStorage
 
@@ -22,7 +24,18 @@ def forget_connection_after_fork(storage: SqliteStorage, /) -> None:
     _storages.add(storage)
 
 
+def _hold() -> None:
+    """Keep other threads off the files, as `taskbridge.store.forks` does."""
+    _held.extend(storage.lock for storage in list(_storages) if storage.lock.acquire(timeout=PATIENCE_SECONDS))
+
+
+def _let_go() -> None:
+    while _held:
+        _held.pop().release()
+
+
 def _forget() -> None:
+    _held.clear()
     for storage in _storages:
         _inherited.append(storage._conn)
         storage._conn = None
@@ -30,4 +43,5 @@ def _forget() -> None:
 
 
 _inherited: list[Any] = []
-os.register_at_fork(after_in_child=_forget)
+_held: list[Any] = []
+os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_forget)

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from taskbridge.store.forks import unforked
 from taskbridge_huey.claim import LEASE_SECONDS, Claim, Due, Successor, marked, unmarked
 
 if TYPE_CHECKING:
@@ -102,22 +103,23 @@ class SqliteClaims:
 
     def renew(self, workers: Sequence[str], mark: str, /) -> dict[str, set[str]]:
         expires = time.monotonic() + LEASE_SECONDS
-        connection = self._connection()
         statement = (
             "insert into taskbridge_lease (worker, expires) values (?, ?) "
             "on conflict (worker) do update set expires = excluded.expires"
         )
-        connection.execute("begin immediate")
-        try:
-            for worker in workers:
-                connection.execute(statement, (worker, expires))
-                connection.execute(
-                    "insert or replace into taskbridge_mark (worker, mark) values (?, ?)", (worker, mark)
-                )
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
+        with unforked:
+            connection = self._connection()
+            connection.execute("begin immediate")
+            try:
+                for worker in workers:
+                    connection.execute(statement, (worker, expires))
+                    connection.execute(
+                        "insert or replace into taskbridge_mark (worker, mark) values (?, ?)", (worker, mark)
+                    )
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
         return {}
 
     def marks(self) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from taskbridge.backend import CanCheck, WorkerOptions
 from taskbridge.check.finding import Finding, error
+from taskbridge.check.outbox import outbox_findings
 from taskbridge.check.store import store_findings
 from taskbridge.check.tasks import schedule_findings, task_findings
 from taskbridge.errors import TaskBridgeError
@@ -72,3 +73,4 @@ def _findings(
     yield from task_findings(tasks, router, grace=options.grace)
     yield from schedule_findings(alias)
     yield from store_findings(alias, router)
+    yield from outbox_findings(alias, router)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from django.db import connections, transaction
 
 from taskbridge.outbox.on_django import dialect_of
+from taskbridge.store.forks import unforked_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,11 @@ class DjangoDatabase:
         connection = connections[self._alias]
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
-        with contextlib.closing(connection.cursor()) as cursor:
+        with unforked_on(self.dialect), contextlib.closing(connection.cursor()) as cursor:
             return work(cursor)
 
     def in_transaction(self, work: Callable[[Cursor], T], /) -> T:
-        with transaction.atomic(using=self._alias):
+        with unforked_on(self.dialect), transaction.atomic(using=self._alias):
             return self.run(work)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -12,9 +12,9 @@ import msgspec
 from taskbridge.errors import BrokerUnavailable, StoreUnavailable
 from taskbridge.handover import hand_over, restore_native
 from taskbridge.identity import new_id
-from taskbridge.outbox.row import to_message, to_record
+from taskbridge.outbox.records import record_given_up, record_queued
+from taskbridge.outbox.row import to_message
 from taskbridge.router import router
-from taskbridge.store.transition import Withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +104,19 @@ class Relay:
         self._table.release(self._holder)
 
     def _relay(self, alias: str, rows: Sequence[Row]) -> None:
+        try:
+            batch, alone = self._read(rows)
+            # What was written after a suspect of its key waits for the next beat.
+            suspected = {row.ordering_key for row, _ in alone} - {None}
+            self._send_together(alias, [item for item in batch if item[0].ordering_key not in suspected])
+            self._send_alone(alias, alone)
+        except (BrokerUnavailable, StoreUnavailable) as error:
+            self._let_rest(alias, error)
+        else:
+            self._resting.pop(alias, None)
+
+    def _read(self, rows: Sequence[Row]) -> tuple[list[tuple[Row, Message]], list[tuple[Row, Message]]]:
+        """What may be sent together, and what was refused before; a row that cannot be read is given up."""
         batch: list[tuple[Row, Message]] = []
         alone: list[tuple[Row, Message]] = []
         for row in rows:
@@ -113,15 +126,7 @@ class Relay:
                 self._give_up(row, error)
             else:
                 (alone if row.attempts else batch).append((row, message))
-        # What was written after a suspect of its key waits for the next beat.
-        suspected = {row.ordering_key for row, _ in alone} - {None}
-        try:
-            self._send_together(alias, [item for item in batch if item[0].ordering_key not in suspected])
-            self._send_alone(alias, alone)
-        except (BrokerUnavailable, StoreUnavailable) as error:
-            self._let_rest(alias, error)
-        else:
-            self._resting.pop(alias, None)
+        return batch, alone
 
     def _send_together(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
         if not batch or not self._hold():
@@ -162,22 +167,10 @@ class Relay:
                 self._sent([(row, message)])
 
     def _send(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
-        self._record(alias, batch)
+        record_queued(alias, batch)
         messages, backend = [message for _, message in batch], router.backend(alias)
         restore_native(messages, backend)
         hand_over(messages, backend, alias, lambda: router.store(alias))
-
-    def _record(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
-        records = {row.id: to_record(row.record) for row, _ in batch if row.record is not None}
-        store = router.store(alias) if records else None
-        if store is None:
-            return
-        store.queued(list(records.values()))
-        for row, message in batch:
-            # It could be cancelled before it had a record; a worker looks at the record alone.
-            is_cancellable = message.headers is not None and message.headers.cancellable
-            if is_cancellable and row.id in records and store.is_asked_to_cancel(row.id):
-                store.record(records[row.id], Withdrawn(at=datetime.now(UTC)))
 
     def _sent(self, batch: Sequence[tuple[Row, Message]]) -> None:
         self._table.delete([row.position for row, _ in batch])
@@ -190,6 +183,7 @@ class Relay:
         self._table.refused(row, error, pause=_pause(row.attempts))
 
     def _give_up(self, row: Row, error: Exception) -> None:
+        record_given_up(row, error)
         logger.error("The job %s of %s is given up; taskbridge outbox retry %s: %s", row.id, row.task, row.id, error)
         self._table.give_up(row, error)
 

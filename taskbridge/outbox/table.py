@@ -81,6 +81,11 @@ class Row(Struct, frozen=True, gc=False):
     dead_at: int | None
     """When it was given up."""
 
+    @property
+    def was_given_up(self) -> bool:
+        """True if somebody has let it wait again since: the error is kept, and the attempts begin anew."""
+        return self.attempts == 0 and self.error is not None
+
 
 class Count(Struct, frozen=True):
     """What waits for one backend."""

@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from taskbridge.errors import StoreUnavailable
+from taskbridge.store.forks import unforked_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,18 +100,19 @@ class OwnDatabase:
         self._reset()
 
     def run(self, work: Callable[[Cursor], T], /) -> T:
-        try:
-            held = self._held()
+        with unforked_on(self.dialect):
             try:
-                return _with_cursor(held.connection, work)
-            except self._unavailable:
-                # The server ended a connection that had lain idle. Every write of the store may be repeated.
-                if not held.is_broken():
-                    raise
-                held.close()
-                return _with_cursor(self._held().connection, work)
-        except self._unavailable as error:
-            raise StoreUnavailable(f"the store {self._name} did not answer: {error}") from error
+                held = self._held()
+                try:
+                    return _with_cursor(held.connection, work)
+                except self._unavailable:
+                    # The server ended a connection that had lain idle. Every write of the store may be repeated.
+                    if not held.is_broken():
+                        raise
+                    held.close()
+                    return _with_cursor(self._held().connection, work)
+            except self._unavailable as error:
+                raise StoreUnavailable(f"the store {self._name} did not answer: {error}") from error
 
     def in_transaction(self, work: Callable[[Cursor], T], /) -> T:
         def transact(cursor: Cursor) -> T:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskbridge_django_tasks.watch import LOOK_SECONDS, LOOKS
+from taskbridge_django_tasks.lease import Lease
+from taskbridge_django_tasks.watch import LOOK_SECONDS, LOOKS, looks_worth
 from tests.django.conftest import QUIET_SECONDS
 
 if TYPE_CHECKING:
@@ -84,13 +85,26 @@ def test_what_short_lived_workers_have_seen_of_another_hosts_adds_up(project: Pr
     project.until(lambda: project.written("holds"), killed)
     killed.kill_tree()
     ((dead, _),) = leases(project).items()
-    for enough in (LOOKS // 2, LOOKS):
-        worker = project.quick_worker()
-        project.until(lambda: leases(project)[dead] >= enough, worker)  # noqa: B023 - called in this turn of the loop
+    while (seen := leases(project)[dead]) < LOOKS:
+        worker = project.quick_worker("looks as it starts, and never again")
+        project.until(lambda: leases(project)[dead] > seen, worker)
         worker.kill_tree()
     heir = project.quick_worker()
     project.until(lambda: len(project.written("holds")) == 2, heir)
     project.until(lambda: len(leases(project)) == 1, heir)
+
+
+@pytest.mark.parametrize("between", [0.5, 2.0, 4.3, 4.5, 8.0, 12.0])
+def test_a_silent_worker_is_dead_after_eight_seconds_and_before_thirty(between: float) -> None:
+    """Whatever the pace of those who look, be it that of workers which are killed as soon as they begin."""
+    for phase in range(100):
+        looked = between * phase / 100
+        changed, looks = 0.0, 0
+        while looks < LOOKS:
+            worth = looks_worth(Lease(0, looks, stopping=False, age=looked - changed))
+            looks, changed = looks + worth, looked if worth else changed
+            looked += between
+        assert 8.0 <= changed < 29.0
 
 
 def leases(project: Project) -> dict[str, int]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
+from multiprocessing import synchronize
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskbridge.process.liveness import NOWHERE
-from taskbridge_dramatiq import amqp_broker, amqp_consumer, lease, redis_consumer
+from taskbridge_dramatiq import amqp_broker, amqp_consumer, lease, middleware, redis_consumer
 from taskbridge_dramatiq.crash_counter import CrashCounter
 from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
@@ -70,6 +73,27 @@ def short_heartbeat() -> None:
 
 def uncounted() -> None:
     CrashCounter.count = lambda _self, _message: 0  # type: ignore[method-assign]  # that is the fault
+
+
+def slow_announcement() -> None:
+    """No fault: while the master is told that the process has booted, a job has seconds to run, if it may."""
+    notify_all = synchronize.Condition.notify_all
+
+    def notifying(self: synchronize.Condition) -> None:
+        ledger = Path(os.environ["TASKBRIDGE_TEST_LEDGER"])
+        deadline = time.monotonic() + 3
+        while not ledger.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        notify_all(self)
+
+    synchronize.Condition.notify_all = notifying  # type: ignore[method-assign]  # it takes no time else
+
+
+def hasty_jobs() -> None:
+    """Jobs run while the master is told, as with Dramatiq alone."""
+    slow_announcement()
+    setattr(middleware, "wait_until_announced", lambda: None)  # noqa: B010 - as above
 
 
 if planted := os.environ.get("TASKBRIDGE_TEST_PLANTED"):

@@ -63,8 +63,8 @@ def test_a_killed_workers_jobs_run_again_running_fetched_and_delayed_ones(ledger
         first.kill_tree()
     killed = time.time()
     with worker(tmp_path, concurrency=2) as second:
-        again = ledger.wait("running", count=2)
-        assert again[1]["at"] - killed < 10
+        again = ledger.wait("running", count=2, seconds=60)
+        assert again[1]["at"] - killed < 30
         ledger.wait("fetched")
         ledger.wait("delayed")
         second.kill_tree()

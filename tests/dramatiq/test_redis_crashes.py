@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -201,3 +202,18 @@ def test_messages_whose_delivery_is_cut_off_are_run(
             assert rule.struck.is_set()
             assert len(ledger.events("cut off")) == 1
             process.kill_tree()
+
+
+@pytest.mark.parametrize("planted", ["slow_announcement", "hasty_jobs"])
+def test_a_master_whose_process_is_killed_as_it_boots_ends(
+    ledger: Ledger, tmp_path: Path, client: Redis, planted: str
+) -> None:
+    application.kill_own_worker.enqueue("poison")
+    with worker(tmp_path, planted=planted, is_awaited=False) as process:
+        ledger.wait("poison", seconds=30)
+        if planted == "hasty_jobs":
+            # It waits without end for a lock that the dead process has taken.
+            assert process.wait(within=timedelta(seconds=4)) is None
+        else:
+            assert process.wait(within=timedelta(seconds=40)) is not None
+        process.kill_tree()

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from taskbridge.outbox import Relay, open_outbox
+from taskbridge.outbox import relay as relay_module
 from taskbridge.router import find_adapter
 from taskbridge.settings import parse_url
 
@@ -32,10 +33,6 @@ class Killed(Relay):
         self._die_at("taken")
         return rows
 
-    def _record(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
-        super()._record(alias, batch)
-        self._die_at("recorded")
-
     def _send(self, alias: str, batch: Sequence[tuple[Row, Message]]) -> None:
         if self.step == PLANTED:
             self._sent(batch)
@@ -43,6 +40,8 @@ class Killed(Relay):
         if self.step == "half sent":
             super()._send(alias, batch[: len(batch) // 2])
             self._die_at("half sent")
+        if self.step == "recorded":
+            setattr(relay_module, "hand_over", lambda *_: self._die_at("recorded"))  # noqa: B010 - what follows it
         super()._send(alias, batch)
 
     def _sent(self, batch: Sequence[tuple[Row, Message]]) -> None:

@@ -65,6 +65,11 @@ def words(backend: MemoryBackend) -> list[Any]:
     return [job.args[0] for job in backend.jobs]
 
 
+def state(handle: taskbridge.TaskResult[Any]) -> taskbridge.DetailStatus:
+    handle.refresh()
+    return handle.detail_status
+
+
 def beat_until(relay: Relay, condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
     while not condition():
@@ -213,6 +218,54 @@ def test_a_result_is_recorded_when_its_job_is_sent(
     assert handle.detail_status is taskbridge.DetailStatus.QUEUED
     memory.run_all()
     assert handle.wait(timeout=timedelta(seconds=30)) == 42
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_job_that_is_given_up_has_failed_until_it_is_tried_again(
+    database_url: str, outbox: OutboxTable, relay: Relay, picky: Picky, monkeypatch: pytest.MonkeyPatch, is_read: bool
+) -> None:
+    monkeypatch.setattr(relay_module, "LAST_ATTEMPT", 1)
+    picky.refuses = lambda message: True
+    with plain(database_url) as connection:
+        handle = double.using(connection=connection, timing="outbox").enqueue(21)
+        if not is_read:
+            connection.cursor().execute("UPDATE taskbridge_outbox SET message = '{' || message")
+        connection.commit()
+    relay.beat()
+    assert state(handle) is taskbridge.DetailStatus.FAILED
+    with pytest.raises(taskbridge.JobFailed, match="too large" if is_read else "malformed"):
+        handle.wait(timeout=timedelta(seconds=30))
+    (error,) = handle.errors
+    assert error.attempt == 0, "it has not begun"
+    picky.refuses = lambda message: False
+    with plain(database_url) as connection:
+        connection.cursor().execute(
+            "UPDATE taskbridge_outbox SET message = substr(message, 2) WHERE message LIKE '{{%'"
+        )
+        connection.commit()
+    assert outbox.retry([handle.id]) == 1
+    beat_until(relay, lambda: not outbox.counts())
+    assert state(handle) is taskbridge.DetailStatus.QUEUED
+    picky.run_all()
+    assert handle.wait(timeout=timedelta(seconds=30)) == 42
+
+
+def test_a_job_that_has_run_is_not_reopened_because_its_row_was_given_up_before(
+    database_url: str, outbox: OutboxTable, relay: Relay, picky: Picky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "LAST_ATTEMPT", 1)
+    picky.refuses = lambda message: True
+    with plain(database_url) as connection:
+        handle = double.using(connection=connection, timing="outbox").enqueue(21)
+        connection.commit()
+    relay.beat()
+    picky.refuses = lambda message: False
+    outbox.retry()
+    monkeypatch.setattr(outbox, "delete", lambda positions: None)
+    relay.beat()
+    picky.run_all()
+    relay.beat()
+    assert state(handle) is taskbridge.DetailStatus.SUCCESSFUL
 
 
 def test_options_for_the_engine_that_are_no_json_are_those_that_the_task_declares(
