@@ -69,7 +69,12 @@ class DjangoDatabase:
             except (DatabaseError, InterfaceError) as error:
                 raise StoreUnavailable(f"the store in DATABASES[{self._using!r}] did not answer: {error}") from error
 
-    in_transaction = run
+    def in_transaction(self, work: Callable[[Cursor], T], /) -> T:
+        def transact(cursor: Cursor) -> T:
+            with exclusive_transaction(self._using):
+                return work(cursor)
+
+        return self.run(transact)
 
     def close(self) -> None:
         """Nothing: the connections are Django's."""

@@ -7,6 +7,7 @@ from taskbridge.store.open import open_store
 from taskbridge.store.protocol import (
     CancellationStore,
     DeadLetterStore,
+    KeyedResultStore,
     KeyStore,
     LeaseStore,
     ResultStore,
@@ -42,6 +43,7 @@ __all__ = [
     "Failed",
     "Key",
     "KeyStore",
+    "KeyedResultStore",
     "Lease",
     "LeaseStore",
     "NewRecord",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from taskbridge.store.columns import Columns
+    from taskbridge.store.key import Key
     from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Record
     from taskbridge.store.transition import Transition
@@ -65,6 +66,18 @@ class MemoryStore(MemoryWaitingStore, MemoryKeyStore, MemoryScheduleStore, Memor
         with self._lock:
             row = self._live(job_id)
             return None if row is None else columns.to_record(row)
+
+    def start_with_key(
+        self, name: str, /, *, job: NewRecord, started: Started, holder: str, span: timedelta, waits: str
+    ) -> tuple[Key, bool]:
+        key = self.claim_key(name, job=job.id, holder=holder, span=span, waits=waits)
+        return key, key.holder == holder and not key.waits and self.record(job, started)
+
+    def end_with_key(
+        self, key: Key, /, *, job: NewRecord, ended: Transition, kept: timedelta | None
+    ) -> tuple[bool, bool]:
+        is_ours = self.release_key(key) if kept is None else self.complete_key(key, kept=kept)
+        return is_ours, is_ours and self.record(job, ended)
 
     def page(self, *, limit: int, after: str = "") -> Page:
         with self._lock:

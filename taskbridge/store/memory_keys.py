@@ -51,11 +51,13 @@ class MemoryKeyStore:
             self._keys[key.name] = msgspec.structs.replace(found, done_at=found.done_at or now), now + kept
             return True
 
-    def release_key(self, key: Key, /) -> None:
+    def release_key(self, key: Key, /) -> bool:
         with self._key_lock:
             found = self._key_held(key)
-            if found is not None and found.done_at is None:
-                self._keys[key.name] = found, datetime.now(UTC)
+            if found is None or found.done_at is not None:
+                return False
+            self._keys[key.name] = found, datetime.now(UTC)
+            return True
 
     def read_key(self, name: str, /) -> Key | None:
         with self._key_lock:

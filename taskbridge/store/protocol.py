@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from taskbridge.store.letter import DeadLetter, Selection
     from taskbridge.store.record import NewRecord, Page, Record
     from taskbridge.store.standing import Standing
-    from taskbridge.store.transition import Transition
+    from taskbridge.store.transition import Started, Transition
     from taskbridge.store.waiting import Claimed
 
 
@@ -134,14 +134,35 @@ class KeyStore(Protocol):
     def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
         """What the key stands for has been done: it is kept so, from now. False if another has taken it."""
 
-    def release_key(self, key: Key, /) -> None:
-        """Give the key back undone. One that another has taken meanwhile stays theirs."""
+    def release_key(self, key: Key, /) -> bool:
+        """Give the key back undone. False if another has taken it, whose it stays, or if it is done."""
 
     def read_key(self, name: str, /) -> Key | None:
         """Whose the key is; None if nobody has it."""
 
     def forget_key(self, name: str, /) -> bool:
         """Let what was done be done again; False if nothing was done under this key."""
+
+
+class KeyedResultStore(Protocol):
+    """What happens to a key and to the record of the job that has it, in one write: atomically, in one round trip."""
+
+    def start_with_key(
+        self, name: str, /, *, job: NewRecord, started: Started, holder: str, span: timedelta, waits: str
+    ) -> tuple[Key, bool]:
+        """`claim_key`, and `record` if that took the key and the job has never waited for it; what both answer.
+
+        The number of a job's attempt depends on its waits, which are known once it has the key: then the start of one
+        that has waited is still to be recorded.
+        """
+
+    def end_with_key(
+        self, key: Key, /, *, job: NewRecord, ended: Transition, kept: timedelta | None
+    ) -> tuple[bool, bool]:
+        """`complete_key`, or `release_key` if it is not to be `kept`, and `record`; whether each was done.
+
+        Neither is if another has taken the key.
+        """
 
 
 class ScheduleStore(Protocol):
@@ -189,6 +210,14 @@ class CancellationStore(Protocol):
 
 
 class Store(
-    ResultStore, LeaseStore, DeadLetterStore, WaitingStore, KeyStore, ScheduleStore, CancellationStore, Protocol
+    ResultStore,
+    LeaseStore,
+    DeadLetterStore,
+    WaitingStore,
+    KeyStore,
+    KeyedResultStore,
+    ScheduleStore,
+    CancellationStore,
+    Protocol,
 ):
     """All of TaskBridge's own durable state."""

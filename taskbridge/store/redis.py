@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from taskbridge.store.redis_cancellations import RedisCancellationStore
-from taskbridge.store.redis_idempotency import RedisKeyStore
+from taskbridge.store.redis_keyed import RedisKeyedResultStore
 from taskbridge.store.redis_leases import RedisLeaseStore
 from taskbridge.store.redis_letters import RedisDeadLetterStore
-from taskbridge.store.redis_results import RedisResultStore
 from taskbridge.store.redis_schedules import RedisScheduleStore
 from taskbridge.store.redis_waiting import RedisWaitingStore
 
 
 class RedisStore(
-    RedisResultStore,
+    RedisKeyedResultStore,
     RedisLeaseStore,
     RedisDeadLetterStore,
     RedisWaitingStore,
-    RedisKeyStore,
     RedisScheduleStore,
     RedisCancellationStore,
 ):

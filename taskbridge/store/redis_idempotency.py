@@ -18,21 +18,43 @@ if TYPE_CHECKING:
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-# Arguments: the job, the holder, the span; the second key is the counter of the job's waits.
-_CLAIM: Final = f"""
+CLAIM: Final = f"""
 {NOW}
-local was = redis.call('HMGET', KEYS[1], 'job', 'holder', 'token', 'until', 'done_at', 'skipped')
-local waits = redis.call('GET', KEYS[2]) or '0'
-if was[4] and tonumber(was[4]) > now then
-    local skipped = was[5] and redis.call('HINCRBY', KEYS[1], 'skipped', 1) or was[6]
-    return {{was[1], was[2], was[3], tonumber(was[4]) - now, was[5] or '', skipped, waits}}
+local function claim(key, counter, job, holder, span)
+    local was = redis.call('HMGET', key, 'job', 'holder', 'token', 'until', 'done_at', 'skipped')
+    local waits = redis.call('GET', counter) or '0'
+    if was[4] and tonumber(was[4]) > now then
+        local skipped = was[5] and redis.call('HINCRBY', key, 'skipped', 1) or was[6]
+        return {{was[1], was[2], was[3], tonumber(was[4]) - now, was[5] or '', skipped, waits}}
+    end
+    local token = math.max(tonumber(was[3] or 0) + 1, now)
+    redis.call('HSET', key, 'job', job, 'holder', holder, 'token', token, 'until', now + span, 'skipped', 0)
+    redis.call('HDEL', key, 'done_at')
+    redis.call('PEXPIRE', key, math.ceil(span / 1000) + {FORGET_AFTER_MS})
+    return {{job, holder, token, tonumber(span), '', 0, waits}}
 end
-local token = math.max(tonumber(was[3] or 0) + 1, now)
-redis.call('HSET', KEYS[1], 'job', ARGV[1], 'holder', ARGV[2], 'token', token, 'until', now + ARGV[3], 'skipped', 0)
-redis.call('HDEL', KEYS[1], 'done_at')
-redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[3] / 1000) + {FORGET_AFTER_MS})
-return {{ARGV[1], ARGV[2], token, tonumber(ARGV[3]), '', 0, waits}}
 """
+"""For a script: takes a key, and gives what `answered_key` reads."""
+END: Final = f"""
+{NOW}
+local function complete(key, token, kept)
+    if redis.call('HGET', key, 'token') ~= token then return 0 end
+    redis.call('HSETNX', key, 'done_at', now)
+    redis.call('HSET', key, 'until', now + kept)
+    redis.call('PEXPIRE', key, math.ceil(kept / 1000) + {FORGET_AFTER_MS})
+    return 1
+end
+local function release(key, token)
+    local was = redis.call('HMGET', key, 'token', 'done_at')
+    if was[1] ~= token or was[2] then return 0 end
+    redis.call('HSET', key, 'until', now)
+    return 1
+end
+"""
+"""For a script: completes a key or gives it back, and gives 1 if it was still held."""
+
+# The second key is the counter of the job's waits.
+_CLAIM: Final = f"{CLAIM} return claim(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])"
 # Arguments: the span, then the token for each key. Gives the places of those that are still held.
 _RENEW: Final = f"""
 {NOW}
@@ -47,19 +69,8 @@ for index, key in ipairs(KEYS) do
 end
 return held
 """
-_COMPLETE: Final = f"""
-{NOW}
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
-redis.call('HSETNX', KEYS[1], 'done_at', now)
-redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
-redis.call('PEXPIRE', KEYS[1], math.ceil(ARGV[2] / 1000) + {FORGET_AFTER_MS})
-return 1
-"""
-_RELEASE: Final = f"""
-{NOW}
-local was = redis.call('HMGET', KEYS[1], 'token', 'done_at')
-if was[1] == ARGV[1] and not was[2] then redis.call('HSET', KEYS[1], 'until', now) end
-"""
+_COMPLETE: Final = f"{END} return complete(KEYS[1], ARGV[1], ARGV[2])"
+_RELEASE: Final = f"{END} return release(KEYS[1], ARGV[1])"
 _READ: Final = f"""
 {NOW}
 local was = redis.call('HMGET', KEYS[1], 'job', 'holder', 'token', 'until', 'done_at', 'skipped')
@@ -88,7 +99,7 @@ class RedisKeyStore(RedisKeys):
 
     def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
         keys, arguments = [self._key_names + name, self._waits + waits], [job, holder, span // _MICROSECOND]
-        return _key(name, self._ask(partial(self._claim_key, keys=keys, args=arguments)))
+        return answered_key(name, self._ask(partial(self._claim_key, keys=keys, args=arguments)))
 
     def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
         return self._prolonged(self._renew_keys, self._key_names, keys, span)
@@ -97,18 +108,19 @@ class RedisKeyStore(RedisKeys):
         arguments = [key.token, kept // _MICROSECOND]
         return int(self._ask(partial(self._complete_key, keys=[self._key_names + key.name], args=arguments))) == 1
 
-    def release_key(self, key: Key, /) -> None:
-        self._ask(partial(self._release_key, keys=[self._key_names + key.name], args=[key.token]))
+    def release_key(self, key: Key, /) -> bool:
+        return int(self._ask(partial(self._release_key, keys=[self._key_names + key.name], args=[key.token]))) == 1
 
     def read_key(self, name: str, /) -> Key | None:
         found: Any = self._ask(partial(self._read_key, keys=[self._key_names + name]))
-        return None if found is None else _key(name, found)
+        return None if found is None else answered_key(name, found)
 
     def forget_key(self, name: str, /) -> bool:
         return int(self._ask(partial(self._forget_key, keys=[self._key_names + name]))) == 1
 
 
-def _key(name: str, answer: Any) -> Key:
+def answered_key(name: str, answer: Any, /) -> Key:
+    """What the claim of the key of this name was answered."""
     job, holder, token, left, done_at, skipped, waits = answer
     return Key(
         name=name,

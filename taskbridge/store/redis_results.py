@@ -38,37 +38,41 @@ for index, key in ipairs(KEYS) do
 end
 """
 
-# Arguments: states that stay, states in which a later execution stays, the attempt, the execution, whether they
-# replace what is there, the new error, the limit of all errors, life in ms, the new worker, the limit of all workers,
-# the number of fields and values to keep if they are there, those, and the fields and values to write.
-_TRANSITION: Final = """
-local key, attempt, execution, line = KEYS[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[6]
-local was = redis.call('HMGET', key, 'detail_status', 'attempts', 'execution')
-local attempts, latest = tonumber(was[2] or 0), tonumber(was[3] or 0)
-if was[1] then
-    local status = ' ' .. was[1] .. ' '
-    if string.find(ARGV[1], status, 1, true) then return 0 end
-    if latest > execution and string.find(ARGV[2], status, 1, true) then return 0 end
+# Given: states that stay, states in which a later execution stays, the attempt, the execution, whether they replace
+# what is there, the new error, the limit of all errors, life in ms, the new worker, the limit of all workers, the
+# number of fields and values to keep if they are there, those, and the fields and values to write.
+RECORD: Final = """
+local function record(key, given)
+    local attempt, execution, line = tonumber(given[3]), tonumber(given[4]), given[6]
+    local was = redis.call('HMGET', key, 'detail_status', 'attempts', 'execution')
+    local attempts, latest = tonumber(was[2] or 0), tonumber(was[3] or 0)
+    if was[1] then
+        local status = ' ' .. was[1] .. ' '
+        if string.find(given[1], status, 1, true) then return 0 end
+        if latest > execution and string.find(given[2], status, 1, true) then return 0 end
+    end
+    if given[5] == '1' or attempt > attempts then attempts = attempt end
+    if given[5] == '1' or execution > latest then latest = execution end
+    redis.call('HDEL', key, 'value', 'finished_at')
+    local split = 11 + tonumber(given[11])
+    for index = 12, split, 2 do
+        redis.call('HSETNX', key, given[index], given[index + 1])
+    end
+    redis.call('HSET', key, 'attempts', attempts, 'execution', latest, unpack(given, split + 1))
+    if line ~= '' then
+        local errors = redis.call('HGET', key, 'errors') or ''
+        if #errors <= tonumber(given[7]) then redis.call('HSET', key, 'errors', errors .. line) end
+    end
+    if given[9] ~= '' then
+        local workers = redis.call('HGET', key, 'workers') or ''
+        if #workers <= tonumber(given[10]) then redis.call('HSET', key, 'workers', workers .. given[9]) end
+    end
+    redis.call('PEXPIRE', key, given[8])
+    return 1
 end
-if ARGV[5] == '1' or attempt > attempts then attempts = attempt end
-if ARGV[5] == '1' or execution > latest then latest = execution end
-redis.call('HDEL', key, 'value', 'finished_at')
-local split = 11 + tonumber(ARGV[11])
-for index = 12, split, 2 do
-    redis.call('HSETNX', key, ARGV[index], ARGV[index + 1])
-end
-redis.call('HSET', key, 'attempts', attempts, 'execution', latest, unpack(ARGV, split + 1))
-if line ~= '' then
-    local errors = redis.call('HGET', key, 'errors') or ''
-    if #errors <= tonumber(ARGV[7]) then redis.call('HSET', key, 'errors', errors .. line) end
-end
-if ARGV[9] ~= '' then
-    local workers = redis.call('HGET', key, 'workers') or ''
-    if #workers <= tonumber(ARGV[10]) then redis.call('HSET', key, 'workers', workers .. ARGV[9]) end
-end
-redis.call('PEXPIRE', key, ARGV[8])
-return 1
 """
+"""For a script: writes a transition, of which `transition_arguments` tells all, and gives 1 if it was not refused."""
+_TRANSITION: Final = f"{RECORD} return record(KEYS[1], ARGV)"
 
 
 class RedisResultStore(RedisKeys):
@@ -93,28 +97,7 @@ class RedisResultStore(RedisKeys):
             self._ask(partial(self._queued, keys=keys, args=arguments))
 
     def record(self, job: NewRecord, transition: Transition, /) -> bool:
-        row = columns.of_transition(job, transition)
-        kind = type(transition)
-        is_retry = kind is Retrying
-        kept = _pairs(row, _KEPT if is_retry else (*_KEPT, "run_after"))
-        written = _pairs(row, (*_SET, "run_after") if is_retry else _SET)
-        arguments: list[str | int] = [
-            _listed(kind.rule.yields_to),
-            _listed(kind.rule.newer_wins_in),
-            row["attempts"] or 0,
-            row["execution"] or 0,
-            int(kind is Started),
-            row["errors"] or "",
-            2**53 if kind is Failed else columns.ERRORS_LIMIT,
-            _life(row, columns.now()),
-            row["workers"] or "",
-            columns.WORKERS_LIMIT,
-            len(kept),
-            *kept,
-            *written,
-            "expires_at",
-            row["expires_at"] or 0,
-        ]
+        arguments = transition_arguments(job, transition)
         return int(self._ask(partial(self._transition, keys=[self._results + job.id], args=arguments))) == 1
 
     def forget(self, ids: Sequence[str], /) -> None:
@@ -137,6 +120,32 @@ class RedisResultStore(RedisKeys):
     def read(self, job_id: str, /) -> Record | None:
         found = self._ask(partial(self._client.hgetall, self._results + job_id))
         return _record(found) if found else None
+
+
+def transition_arguments(job: NewRecord, transition: Transition, /) -> list[str | int]:
+    """All that a script must be given to write the transition."""
+    row = columns.of_transition(job, transition)
+    kind = type(transition)
+    is_retry = kind is Retrying
+    kept = _pairs(row, _KEPT if is_retry else (*_KEPT, "run_after"))
+    written = _pairs(row, (*_SET, "run_after") if is_retry else _SET)
+    return [
+        _listed(kind.rule.yields_to),
+        _listed(kind.rule.newer_wins_in),
+        row["attempts"] or 0,
+        row["execution"] or 0,
+        int(kind is Started),
+        row["errors"] or "",
+        2**53 if kind is Failed else columns.ERRORS_LIMIT,
+        _life(row, columns.now()),
+        row["workers"] or "",
+        columns.WORKERS_LIMIT,
+        len(kept),
+        *kept,
+        *written,
+        "expires_at",
+        row["expires_at"] or 0,
+    ]
 
 
 def _record(found: Mapping[str | bytes, str | bytes]) -> Record:

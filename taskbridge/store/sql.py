@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from taskbridge.store.sql_cancellations import SQLCancellationStore
-from taskbridge.store.sql_keys import SQLKeyStore
+from taskbridge.store.sql_keyed import SQLKeyedResultStore
 from taskbridge.store.sql_leases import SQLLeaseStore
 from taskbridge.store.sql_letters import SQLDeadLetterStore
-from taskbridge.store.sql_results import SQLResultStore
 from taskbridge.store.sql_schedules import SQLScheduleStore
 from taskbridge.store.sql_waiting import SQLWaitingStore
 
 
 class SQLStore(
-    SQLResultStore,
+    SQLKeyedResultStore,
     SQLLeaseStore,
     SQLDeadLetterStore,
     SQLWaitingStore,
-    SQLKeyStore,
     SQLScheduleStore,
     SQLCancellationStore,
 ):

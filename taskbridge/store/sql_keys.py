@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 _ANSWER: Final = """
-    job, holder, token, until - {now}, done_at, skipped,
-    COALESCE((SELECT c.count FROM taskbridge_counters c WHERE c.name = ? AND c.until > {now}), 0)
+    job, holder, token, until - {now} AS left_over, done_at, skipped,
+    COALESCE((SELECT c.count FROM taskbridge_counters c WHERE c.name = ? AND c.until > {now}), 0) AS waits
 """
 # The token comes from the clock, so that it rises although keys that ended long ago are swept.
-_CLAIM: Final = f"""
+CLAIM: Final = f"""
     INSERT INTO taskbridge_keys AS r (name, job, holder, token, until, done_at, skipped)
     VALUES (?, ?, ?, {{now}}, {{now}} + ?, NULL, 0)
     ON CONFLICT (name) DO UPDATE SET
@@ -41,10 +41,10 @@ _CLAIM: Final = f"""
         END
     RETURNING {_ANSWER}
 """  # noqa: S608 - constants only
-_COMPLETE: Final = """
+COMPLETE: Final = """
     UPDATE taskbridge_keys SET until = {now} + ?, done_at = COALESCE(done_at, {now}) WHERE name = ? AND token = ?
 """
-_RELEASE: Final = """
+RELEASE: Final = """
     UPDATE taskbridge_keys SET until = {now} WHERE name = ? AND token = ? AND done_at IS NULL
 """
 _READ: Final = f"SELECT {_ANSWER} FROM taskbridge_keys WHERE name = ? AND until > {{now}}"  # noqa: S608 - as above
@@ -58,14 +58,14 @@ class SQLKeyStore(SQLTables):
         super().__init__(database)
         self._claim_key, self._complete_key, self._release_key, self._read_key, self._forget_key = (
             self._dialect.sql(statement.format(now=self._dialect.now))
-            for statement in (_CLAIM, _COMPLETE, _RELEASE, _READ, _FORGET)
+            for statement in (CLAIM, COMPLETE, RELEASE, _READ, _FORGET)
         )
 
     def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
         self._prepare()
         (answer,) = self._fetch(self._claim_key, (name, job, holder, span // _MICROSECOND, waits))
         self._sweep_if_due()
-        return _key(name, answer)
+        return answered_key(name, answer)
 
     def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
         return self._prolonged("taskbridge_keys", keys, span, only="done_at IS NULL")
@@ -74,21 +74,22 @@ class SQLKeyStore(SQLTables):
         self._prepare()
         return self._execute(self._complete_key, (kept // _MICROSECOND, key.name, key.token)) > 0
 
-    def release_key(self, key: Key, /) -> None:
+    def release_key(self, key: Key, /) -> bool:
         self._prepare()
-        self._execute(self._release_key, (key.name, key.token))
+        return self._execute(self._release_key, (key.name, key.token)) > 0
 
     def read_key(self, name: str, /) -> Key | None:
         self._prepare()
         found = self._fetch(self._read_key, ("", name))
-        return _key(name, found[0]) if found else None
+        return answered_key(name, found[0]) if found else None
 
     def forget_key(self, name: str, /) -> bool:
         self._prepare()
         return self._execute(self._forget_key, (name,)) > 0
 
 
-def _key(name: str, answer: Sequence[object]) -> Key:
+def answered_key(name: str, answer: Sequence[object], /) -> Key:
+    """What the claim of the key of this name was answered."""
     job, holder, token, left, done_at, skipped, waits = answer
     return Key(
         name=name,

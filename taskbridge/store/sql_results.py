@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from taskbridge.store.record import DetailStatus, NewRecord, Record
 
 _TABLE: Final = "taskbridge_results"
-_ROW: Final = f"({', '.join('?' * len(columns.NAMES))})"
-_INSERT: Final = f"INSERT INTO {_TABLE} AS r ({', '.join(columns.NAMES)}) VALUES "  # noqa: S608 - constants only
+_MARKS: Final = ", ".join("?" * len(columns.NAMES))
+_INSERT: Final = f"INSERT INTO {_TABLE} AS r ({', '.join(columns.NAMES)})"
 _READ: Final = f"SELECT {', '.join(columns.NAMES)} FROM {_TABLE} WHERE id = ? AND expires_at > ?"  # noqa: S608 - as above
 _PAGE: Final = (
     f"SELECT {', '.join(columns.NAMES)} FROM {_TABLE} "  # noqa: S608 - as above
@@ -37,22 +37,21 @@ class SQLResultStore(SQLTables):
         super().__init__(database)
         self._read = self._dialect.sql(_READ)
         self._page = self._dialect.sql(_PAGE)
-        self._apply = {kind: self._dialect.sql(_INSERT + _ROW + _on_conflict(kind)) for kind in TRANSITIONS}
+        self._apply = {kind: self._dialect.sql(transition_statement(kind)) for kind in TRANSITIONS}
 
     def queued(self, jobs: Sequence[NewRecord], /) -> None:
         self._prepare()
         # In the order of the ids, and each once: two processes that insert the same ones do not deadlock.
         rows = [columns.of_new(job) for _, job in sorted({job.id: job for job in jobs}.items())]
         for batch in batches(rows):
-            statement = self._dialect.sql(_INSERT + ", ".join([_ROW] * len(batch)) + _REPLACE_EXPIRED)
+            rows_of_marks = ", ".join([f"({_MARKS})"] * len(batch))
+            statement = self._dialect.sql(f"{_INSERT} VALUES {rows_of_marks} {_REPLACE_EXPIRED}")
             parameters = [row[name] for row in batch for name in columns.NAMES]
             self._execute(statement, [*parameters, columns.now()])
 
     def record(self, job: NewRecord, transition: Transition, /) -> bool:
         self._prepare()
-        row = columns.of_transition(job, transition)
-        parameters = [row[name] for name in columns.NAMES]
-        written = self._execute(self._apply[type(transition)], [*parameters, columns.now()])
+        written = self._execute(self._apply[type(transition)], [*transition_row(job, transition), columns.now()])
         if transition.rule.becomes.is_finished:
             self._sweep_if_due()
         return written > 0
@@ -74,6 +73,21 @@ class SQLResultStore(SQLTables):
         self._prepare()
         rows = self._fetch(self._read, (job_id, columns.now()))
         return columns.to_record(dict(zip(columns.NAMES, rows[0], strict=True))) if rows else None
+
+
+def transition_statement(kind: type[Transition], /, *, source: str = "") -> str:
+    """Writes a transition, for each row of the source if there is one.
+
+    Its parameters are those of `transition_row`, of the source, and the time.
+    """
+    row = f"SELECT {_MARKS} {source}" if source else f"VALUES ({_MARKS})"
+    return f"{_INSERT} {row} {_on_conflict(kind)}"
+
+
+def transition_row(job: NewRecord, transition: Transition, /) -> list[str | int | None]:
+    """The row that the transition would give to a job without a record."""
+    row = columns.of_transition(job, transition)
+    return [row[name] for name in columns.NAMES]
 
 
 def _on_conflict(kind: type[Transition]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskbridge.message import Headers, Message, Outcome
     from taskbridge.registry import Registry
     from taskbridge.signing import KeyRing
-    from taskbridge.store import Store
+    from taskbridge.store import NewRecord, Store, Transition
     from taskbridge.task import Task
 
 
@@ -45,6 +45,15 @@ class Attempt:
     ended_at: datetime | None = None
     deadline: datetime | None = None
     """Aware; set when the limit begins to run."""
+    is_start_recorded: bool | None = None
+    """What the store answered where the start was recorded with the claim of the job's key; None where it was not."""
+    end: tuple[NewRecord, Transition] | None = None
+    """The record of the end, where that is written with what becomes of the job's key."""
+
+    @property
+    def has_result(self) -> bool:
+        """Whether what happens to the job is recorded."""
+        return self.headers.result or self.task.options.result
 
     @property
     def is_at_most_once(self) -> bool:

@@ -34,13 +34,12 @@ class Cancellations:
         self._open_store = environment.open_store
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
-        has_result = attempt.headers.result or attempt.task.options.result
-        if not (has_result or attempt.headers.cancellable or attempt.task.options.cancellable):
+        if not (attempt.has_result or attempt.headers.cancellable or attempt.task.options.cancellable):
             return proceed(attempt)
         question = Question(attempt.message.id, self._open_store)
         attempt.is_cancelled = question
         is_first = attempt.number == 1 and not attempt.crashes
-        if not (has_result and is_first) and question():
+        if not (attempt.has_result and is_first) and question():
             return self._cancelled()
         outcome = proceed(attempt)
         if isinstance(outcome, Again) and question(is_urgent=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -15,8 +14,9 @@ from taskbridge.key import key_maker
 from taskbridge.message import Again, Done, Skipped
 from taskbridge.store import transition
 from taskbridge.store.key import waits_name
+from taskbridge.worker.key_end import complete, release
 from taskbridge.worker.key_keeper import LEASE, kept_alive
-from taskbridge.worker.results import new_record
+from taskbridge.worker.results import log_refused, record_of, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("taskbridge.attempt")
 
-KEY_COST: Final = "a write to the store before the body and one after it"
+KEY_COST: Final = (
+    "nothing for a job with results, whose records carry it; else a write to the store before the body and one after it"
+)
 """What it costs on every backend."""
 WITHOUT_STORE: Final = timedelta(seconds=5)
 """When a job is tried again whose key could not be asked for."""
@@ -35,8 +37,6 @@ LONGEST_WAIT: Final = timedelta(seconds=5)
 """How long a job waits at most before it asks again for a key that another execution has."""
 WAITS_KEPT: Final = timedelta(days=1)
 """How long it is known, after the last of them, how often a job has waited."""
-_PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0)
-"""Seconds between the tries to record a completion: while they last, the lease does."""
 
 
 def key_name(task: str, key: str, /) -> str:
@@ -74,12 +74,12 @@ class EffectivelyOnce:
             with kept_alive(store, claimed):
                 outcome = proceed(attempt)
         except BaseException:
-            _release(store, claimed)
+            release(store, claimed, None)
             raise
         if isinstance(outcome, Done):
-            self._complete(store, attempt, claimed)
+            complete(store, claimed, attempt.end, kept=_kept(attempt))
         else:
-            _release(store, claimed)
+            release(store, claimed, attempt.end)
         return outcome
 
     def _store(self) -> Store:
@@ -90,13 +90,24 @@ class EffectivelyOnce:
 
     def _claim(self, store: Store, attempt: Attempt, name: str, holder: str) -> Key:
         # A holder of its own for each execution: only this one's own write gets the key again when it is repeated.
-        return store.claim_key(
+        job_id = attempt.message.id
+        waits = waits_name(job_id, attempt.headers.redrives)
+        if not attempt.has_result:
+            return store.claim_key(name, job=job_id, holder=holder, span=LEASE, waits=waits)
+        started = start_of(attempt)
+        claimed, is_recorded = store.start_with_key(
             name,
-            job=attempt.message.id,
+            job=record_of(attempt, self._environment),
+            started=started,
             holder=holder,
             span=LEASE,
-            waits=waits_name(attempt.message.id, attempt.headers.redrives),
+            waits=waits,
         )
+        if claimed.holder == holder and not claimed.waits:
+            attempt.started_at, attempt.is_start_recorded = started.at, is_recorded
+            if not is_recorded:
+                log_refused(started)
+        return claimed
 
     def _declared_key(self, attempt: Attempt) -> str:
         """The key of a job that was enqueued by legacy code, or before its task had one."""
@@ -119,41 +130,20 @@ class EffectivelyOnce:
             done.job,
             done.skipped,
         )
-        has_result = attempt.headers.result or attempt.task.options.result
-        if has_result and done.job != attempt.message.id:
+        if attempt.has_result and done.job != attempt.message.id:
             theirs = store.read(done.job)
             value = theirs.value if theirs is not None else msgspec.UNSET
-            job = new_record(attempt.message, self._environment, task=attempt.task.name)
-            store.record(job, transition.Skipped(at=datetime.now(UTC), value=value))
+            skipped = transition.Skipped(at=datetime.now(UTC), value=value)
+            store.record(record_of(attempt, self._environment), skipped)
         return Skipped(done.job)
 
-    def _complete(self, store: Store, attempt: Attempt, key: Key) -> None:
-        seconds = attempt.headers.key_ttl
-        kept = attempt.task.options.key_ttl if seconds is None else timedelta(seconds=seconds)
-        try:
-            if not _completed(store, key, kept):
-                logger.error("The key %s was lost to another execution before it was done here.", key.name)
-        except StoreUnavailable:
-            logger.exception("The key %s is done, and the store did not take that: it may be done again.", key.name)
 
-
-def _completed(store: Store, key: Key, kept: timedelta) -> bool:
-    for pause in _PAUSES:
-        try:
-            return store.complete_key(key, kept=kept)
-        except StoreUnavailable:
-            time.sleep(pause)
-    return store.complete_key(key, kept=kept)
+def _kept(attempt: Attempt) -> timedelta:
+    seconds = attempt.headers.key_ttl
+    return attempt.task.options.key_ttl if seconds is None else timedelta(seconds=seconds)
 
 
 def _wait(store: Store, attempt: Attempt, held: Key) -> Outcome:
     store.count(waits_name(attempt.message.id, attempt.headers.redrives), span=WAITS_KEPT)
     logger.info("Not started yet: the job %s has the key %s.", held.job, held.name)
     return Again(min(max(held.left, timedelta(seconds=0.5)), LONGEST_WAIT), None)
-
-
-def _release(store: Store, key: Key) -> None:
-    try:
-        store.release_key(key)
-    except StoreUnavailable:
-        logger.exception("The key %s could not be given back: it is free when its lease has run out.", key.name)

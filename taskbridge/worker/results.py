@@ -24,7 +24,8 @@ logger = logging.getLogger("taskbridge.results")
 class Results:
     """Records the attempts of jobs whose results were asked for.
 
-    A store that is down does not stop the job: it is logged, and the outcome stands.
+    A store that is down does not stop the job: it is logged, and the outcome stands. Of a job that has a key both ends
+    are recorded with what happens to the key, by `EffectivelyOnce`.
     """
 
     def __init__(self, environment: Environment, /) -> None:
@@ -32,25 +33,22 @@ class Results:
         self._open_store = environment.open_store
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
-        if not (attempt.headers.result or attempt.task.options.result):
-            return proceed(attempt)
-        store = self._open_store()
+        store = self._open_store() if attempt.has_result else None
         if store is None:
             return proceed(attempt)
-        attempt.started_at = datetime.now(UTC)
-        started = transition.Started(
-            attempt=attempt.number,
-            at=attempt.started_at,
-            crashes=_crashes(attempt),
-            redrives=attempt.headers.redrives,
-            worker=worker_id(),
-        )
-        if not self._write(store, attempt, started) and self._is_cancelled(store, attempt):
+        is_taken = attempt.is_start_recorded
+        if is_taken is None:
+            started = start_of(attempt)
+            attempt.started_at = started.at
+            is_taken = self._write(store, attempt, started)
+        if not is_taken and self._is_cancelled(store, attempt):
             logger.info("Not started: the job was cancelled.")
             return Cancelled()
-        outcome = proceed(attempt)
-        outcome, written = _transition(attempt, outcome)
-        self._write(store, attempt, written)
+        outcome, ended = _transition(attempt, proceed(attempt))
+        if attempt.fencing_token is None:
+            self._write(store, attempt, ended)
+        else:
+            attempt.end = record_of(attempt, self._environment), ended
         return outcome
 
     @staticmethod
@@ -63,22 +61,41 @@ class Results:
         return record is not None and record.detail_status is DetailStatus.CANCELLED
 
     def _write(self, store: ResultStore, attempt: Attempt, written: transition.Transition) -> bool:
-        job = new_record(
-            attempt.message,
-            self._environment,
-            task=attempt.task.name,
-            arguments=call_text(attempt.message) if attempt.task.keeps_arguments else None,
-        )
         try:
-            if store.record(job, written):
-                return True
+            is_taken = store.record(record_of(attempt, self._environment), written)
         except StoreUnavailable:
-            logger.exception("The store did not take %s of the job.", type(written).__name__)
+            log_lost(written)
             return True
-        logger.warning(
-            "The record of the job is final or a later execution's: %s is not written.", written.rule.becomes
-        )
-        return False
+        if not is_taken:
+            log_refused(written)
+        return is_taken
+
+
+def log_lost(written: transition.Transition, /) -> None:
+    """Say that the store did not answer."""
+    logger.exception("The store did not take %s of the job.", type(written).__name__)
+
+
+def log_refused(written: transition.Transition, /) -> None:
+    """Say that the record has gone on."""
+    logger.warning("The record of the job is final or a later execution's: %s is not written.", written.rule.becomes)
+
+
+def start_of(attempt: Attempt, /) -> transition.Started:
+    """The record of an attempt that starts now."""
+    return transition.Started(
+        attempt=attempt.number,
+        at=datetime.now(UTC),
+        crashes=_crashes(attempt),
+        redrives=attempt.headers.redrives,
+        worker=worker_id(),
+    )
+
+
+def record_of(attempt: Attempt, environment: Environment, /) -> NewRecord:
+    """What an attempt knows of its job."""
+    arguments = call_text(attempt.message) if attempt.task.keeps_arguments else None
+    return new_record(attempt.message, environment, task=attempt.task.name, arguments=arguments)
 
 
 def new_record(message: Message, environment: Environment, /, *, task: str, arguments: str | None = None) -> NewRecord:

@@ -12,13 +12,14 @@ import taskbridge
 from taskbridge.errors import RedriveRefused
 from taskbridge.redrive import redrive
 from taskbridge.router import router
-from taskbridge.worker import effectively_once
+from taskbridge.worker import key_end
 
 if TYPE_CHECKING:
     from datetime import timedelta
     from multiprocessing.synchronize import Barrier
 
     from taskbridge.store import Key, Store
+    from taskbridge.worker.key_end import End
 
 
 @taskbridge.task(name="cli.charge")
@@ -82,12 +83,12 @@ def dies_before_it_is_acknowledged(path: str) -> str:
     """Kill the worker once it is recorded that the key is done, the first time."""
     with Path(path).open("a") as file:
         file.write("start\n")
-    completed = effectively_once._completed
+    completed = key_end._completed
 
-    def complete_and_die(store: Store, key: Key, kept: timedelta) -> bool:
-        completed(store, key, kept)
+    def complete_and_die(store: Store, key: Key, end: End, kept: timedelta) -> bool:
+        completed(store, key, end, kept)
         os.kill(os.getpid(), signal.SIGKILL)
         return True
 
-    effectively_once._completed = complete_and_die
+    key_end._completed = complete_and_die
     return "done"

@@ -17,10 +17,10 @@ from taskbridge.store import (
     Failed,
     NewRecord,
     Record,
-    ResultStore,
     Retrying,
     Skipped,
     Started,
+    Store,
     Succeeded,
     TaskError,
     Transition,
@@ -67,11 +67,12 @@ jobs = st.builds(
     enqueued_at=st.none() | moments,
     run_after=st.none() | moments,
 )
-lives = st.lists(st.tuples(jobs, st.none() | transitions), min_size=1, max_size=8)
+lives = st.lists(st.tuples(jobs, st.none() | transitions, st.booleans()), min_size=1, max_size=8)
+MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def durable(durable_url: str) -> Iterator[ResultStore]:
+def durable(durable_url: str) -> Iterator[Store]:
     opened = open_store(durable_url)
     yield opened
     opened.close()
@@ -80,20 +81,30 @@ def durable(durable_url: str) -> Iterator[ResultStore]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(life=lives)
 def test_the_same_life_leaves_the_same_record(
-    durable: ResultStore, life: list[tuple[NewRecord, Transition | None]]
+    durable: Store, life: list[tuple[NewRecord, Transition | None, bool]]
 ) -> None:
     memory = open_store("memory://")
     job_id = uuid.uuid4().hex
-    for each, transition in life:
+    for each, transition, has_key in life:
         job = msgspec.structs.replace(each, id=job_id)
         written = []
         for store in (durable, memory):
             if transition is None:
                 store.queued([job])
             else:
-                written.append(store.record(job, transition))
+                written.append(_with_key(store, job, transition) if has_key else store.record(job, transition))
         assert len(set(written)) < 2
         assert _timeless(durable.read(job_id)) == _timeless(memory.read(job_id))
+
+
+def _with_key(store: Store, job: NewRecord, transition: Transition) -> bool:
+    name = uuid.uuid4().hex
+    if isinstance(transition, Started):
+        return store.start_with_key(name, job=job, started=transition, holder="a", span=MINUTE, waits="none")[1]
+    key = store.claim_key(name, job=job.id, holder="a", span=MINUTE, waits="none")
+    is_ours, is_written = store.end_with_key(key, job=job, ended=transition, kept=MINUTE)
+    assert is_ours
+    return is_written
 
 
 def _timeless(record: Record | None) -> Record | None:

@@ -87,6 +87,12 @@ assert read.message == letter.message
 store.redriven("dead", number=1, at=now)
 assert list(store.letters(Selection())) == []
 assert store.discard(["dead"]) == 1
+once = dict(job=job("once"), holder="a", span=timedelta(minutes=1), waits="50 % ? none")
+key, is_recorded = store.start_with_key("50 % ? %s", started=Started(attempt=1, at=now), **once)
+ended = Succeeded(attempt=1, at=now, value="50 % ? %s")
+assert is_recorded
+assert store.end_with_key(key, job=job("once"), ended=ended, kept=timedelta(minutes=1)) == (True, True)
+assert store.read_key("50 % ? %s").done_at is not None
 store.forget(["kept"])
 assert store.read("kept") is None
 connections.close_all()

@@ -222,19 +222,36 @@ def key(name: str) -> Key:
 
 
 def claim_the_same_keys(url_and_folder: str, barrier: Barrier, number: int) -> None:
-    """Claims keys that all others claim too and completes what it got; says in files of its own what it was told."""
+    """Claims keys that all others claim too and completes what it got; says in files of its own what it was told.
+
+    Every second key is written together with the record of a job.
+    """
     url, _, folder = url_and_folder.rpartition(" ")
     store = open_store(url)
-    barrier.wait(timeout=30)
+    barrier.wait(timeout=50)
     won, skipped = [], []
+    minute, now = timedelta(seconds=60), datetime.now(UTC)
     for index in range(EACH):
-        name, holder = f"same key {index}", str(number)
-        claimed = store.claim_key(name, job=holder, holder=holder, span=timedelta(seconds=60), waits="none")
+        name, holder, own, is_recorded = f"same key {index}", str(number), job(f"keyed-{number}-{index}"), False
+        if index % 2:
+            claimed = store.claim_key(name, job=own.id, holder=holder, span=minute, waits="none")
+        else:
+            started = Started(attempt=1, at=now)
+            claimed, is_recorded = store.start_with_key(
+                name, job=own, started=started, holder=holder, span=minute, waits="none"
+            )
         if claimed.done_at is not None:
             skipped.append(str(index))
         elif claimed.holder == holder:
             won.append(str(index))
-            assert store.complete_key(claimed, kept=timedelta(seconds=60))
+            if index % 2:
+                assert store.complete_key(claimed, kept=minute)
+            else:
+                assert is_recorded
+                ended = Succeeded(attempt=1, at=now, value=number)
+                assert store.end_with_key(claimed, job=own, ended=ended, kept=minute) == (True, True)
+                continue
+        assert not is_recorded
     Path(folder, f"{number}.won").write_text("\n".join(won))
     Path(folder, f"{number}.skipped").write_text("\n".join(skipped))
     store.close()

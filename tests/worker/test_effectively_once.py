@@ -17,12 +17,12 @@ from taskbridge.context import Context
 from taskbridge.errors import InvalidArguments, InvalidTask, StoreUnavailable
 from taskbridge.identity import new_id
 from taskbridge.key import KEY_LIMIT, key_maker
-from taskbridge.message import Again, Dead, Done, Headers, Message, Skipped
+from taskbridge.message import Again, Cancelled, Dead, Done, Headers, Message, Skipped
 from taskbridge.registry import registry
 from taskbridge.router import router
-from taskbridge.store import DetailStatus, Store, open_store
+from taskbridge.store import DetailStatus, NewRecord, Store, Withdrawn, open_store
 from taskbridge.testing.memory import MemoryBackend
-from taskbridge.worker import Environment, Runner, key_keeper
+from taskbridge.worker import Environment, Runner, key_end, key_keeper
 from taskbridge.worker.effectively_once import key_name
 
 if TYPE_CHECKING:
@@ -183,6 +183,45 @@ def test_a_holder_that_has_lost_its_key_cannot_record_that_it_is_done(
     assert (key.job, key.done_at) == ("the next", None)
 
 
+def test_an_execution_that_another_of_its_job_has_overtaken_records_nothing(
+    runner: Runner, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = job(1)
+
+    def is_overtaken() -> None:
+        held = store.read_key(key_name("once.receipt", "receipt:1"))
+        assert held is not None
+        store.release_key(held)
+        store.claim_key(held.name, job=sent.id, holder="b", span=timedelta(minutes=1), waits="none")
+
+    in_the_body.append(is_overtaken)
+    assert isinstance(runner(sent, attempt=1), Done)
+    assert "was lost to another execution" in caplog.text
+    record = store.read(sent.id)
+    assert record is not None
+    assert record.detail_status is DetailStatus.RUNNING
+
+
+def test_the_result_of_a_job_that_another_job_has_overtaken_is_its_own(runner: Runner, store: Store) -> None:
+    sent, other_sent = job(1), job(1)
+
+    def is_overtaken() -> None:
+        held = store.read_key(key_name("once.receipt", "receipt:1"))
+        assert held is not None
+        store.release_key(held)
+        assert isinstance(runner(other_sent, attempt=1), Done)
+
+    in_the_body.append(is_overtaken)
+    assert isinstance(runner(sent, attempt=1), Done)
+    key = store.read_key(key_name("once.receipt", "receipt:1"))
+    assert key is not None
+    assert key.job == other_sent.id
+    for each in (sent, other_sent):
+        record = store.read(each.id)
+        assert record is not None
+        assert record.detail_status is DetailStatus.SUCCESSFUL
+
+
 def test_a_long_execution_keeps_its_key(runner: Runner, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     renewed = threading.Event()
     renew = store.renew_keys
@@ -237,6 +276,29 @@ def test_a_completion_that_the_store_does_not_take_at_once_is_repeated(
     sent = job(1)
     runner(sent, attempt=1)
     assert runner(sent, attempt=1) == Skipped(sent.id)
+
+
+def test_a_result_that_the_store_never_takes_leaves_the_key_done(
+    runner: Runner, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def is_too_long(*_: Any, **_options: Any) -> tuple[bool, bool]:
+        raise StoreUnavailable("longer than a value may be")
+
+    monkeypatch.setattr(store, "end_with_key", is_too_long)
+    monkeypatch.setattr(key_end, "_PAUSES", (0.0, 0.0))
+    sent = job(1)
+    assert isinstance(runner(sent, attempt=1), Done)
+    assert "did not take Succeeded" in caplog.text
+    assert runner(sent, attempt=1) == Skipped(sent.id)
+
+
+def test_a_cancelled_job_gives_its_key_back_unstarted(runner: Runner, store: Store) -> None:
+    sent = job(1)
+    new = NewRecord(id=sent.id, task="once.receipt", queue_name="default", backend="default")
+    assert store.record(new, Withdrawn(at=datetime.now(UTC)))
+    assert runner(sent, attempt=1) == Cancelled()
+    assert tokens == []
+    assert store.read_key(key_name("once.receipt", "receipt:1")) is None
 
 
 def test_a_broker_that_delivers_everything_twice_has_it_done_once() -> None:
