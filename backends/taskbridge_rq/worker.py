@@ -14,6 +14,7 @@ from uuid import uuid4
 import rq
 import rq.worker
 from redis import exceptions
+from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.registry import FailedJobRegistry, FinishedJobRegistry
 from rq.timeouts import HorseMonitorTimeoutException
@@ -202,11 +203,19 @@ class Worker(FencedWorker):
         super().handle_job_failure(job, queue, started_job_registry, exc_string)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """At SIGTERM: end after the running attempt, or give its job back when the grace is nearly over."""
+        """At SIGTERM: end after the running attempt, or give its job back when the grace is nearly over.
+
+        Raises:
+            SystemExit: nothing runs. RQ's StopRequested is an Exception, and reading a job takes any for a fault of the
+                job's; what was taken and not begun goes back to its queue.
+        """
         if self._grace is not None:
             self._give_back_at = time.monotonic() + self._grace - min(3.0, self._grace / 2)
         Patience.is_over = not self._is_horse_running  # RQ keeps its pid until Redis has taken some statistics
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's
+        try:
+            super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's
+        except StopRequested:
+            raise SystemExit(0) from None
 
     def set_shutdown_requested_date(self) -> None:
         """Write nothing from a signal handler, which may have interrupted a write."""

@@ -33,3 +33,14 @@ def test_a_stop_gives_the_job_back_before_its_grace_is_over(shop: Shop) -> None:
     assert worker.stop(grace=timedelta(seconds=20)) == 0
     assert shop.redis.lrange("rq:queue:default", 0, -1) == [handle.id.encode()]
     assert (shop.crashes(handle.id), shop.count("wip"), len(shop.written("ended"))) == (0, 0, 0)
+
+
+def test_a_stop_while_a_job_is_read_leaves_it_for_the_next_worker(shop: Shop) -> None:
+    shop.configure()
+    shop.ledger.touch()
+    shop.open_gate(0)
+    tasks.gated.enqueue()
+    assert shop.worker("tests.rq.stopped.WhileItReads").wait(within=timedelta(seconds=40)) == 0
+    assert (len(shop.written("began")), shop.count("failed")) == (0, 0)
+    next_worker = shop.worker()
+    shop.until(lambda: shop.count("finished") == 1, next_worker)
