@@ -96,6 +96,8 @@ class CuttingProxy:
             await asyncio.gather(
                 self._pump(reader, up_writer, link, "to server"), self._pump(up_reader, writer, link, "to client")
             )
+        except asyncio.CancelledError:
+            pass  # `_end` has; the stream's own callback would print it as an error
         finally:
             self._writers -= {writer, up_writer}
             self._tasks.discard(task)

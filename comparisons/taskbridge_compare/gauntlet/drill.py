@@ -77,7 +77,6 @@ class Drill:
         if not self.worker.running:
             self.write("worker_ended", exit_code=self.worker.exit_code)
             self.station.ledger.pause(_RESTART_SECONDS)
-            self.sight.look()
             self.sight.forget_running()
             self.station.start_worker()
 

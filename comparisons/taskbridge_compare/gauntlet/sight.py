@@ -64,7 +64,8 @@ class Sight:
         return {key for key, pid, _ in self._open if pid in pids}
 
     def forget_running(self) -> None:
-        """The worker is dead, and with it all that ran."""
+        """The worker is dead, and with it all that ran, seen or not seen yet."""
+        self.look()
         self._cuts.update(key for key, _, _ in self._open)
         self._open.clear()
 

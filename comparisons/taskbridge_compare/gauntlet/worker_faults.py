@@ -60,9 +60,9 @@ def _strike(blow: Callable[[Drill, int], None]) -> Callable[[Drill], None]:
             if drill.target(number, done=due, seconds=_TARGET_SECONDS) is None:
                 break
             blow(drill, number)
+            drill.sight.forget_running()
             drill.station.start_worker()
             hit += drill.hit(number)
-            drill.sight.forget_running()
             number += 1
 
     return drive
