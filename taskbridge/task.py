@@ -67,6 +67,9 @@ class Task(Generic[P, R, C]):
     has_signals: ClassVar[bool] = False
     """Whether the task itself tells of its jobs, by the signals of the API under which it was declared."""
 
+    do_not_call_in_templates: ClassVar[bool] = True
+    """Read by Django: a template that names the task does not run it."""
+
     function: Callable[..., C]
     options: TaskOptions
     module_path: str

@@ -17,13 +17,14 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from msgspec import UNSET
 
+from taskbridge.django.narrowing import READ, Filters
 from taskbridge.django.redriving import redrive_letters
 from taskbridge.errors import ConfigurationError, StoreUnavailable
 from taskbridge.outbox import open_outbox
 from taskbridge.outbox.databases import shown, urls
 from taskbridge.router import router
 from taskbridge.schedules import known_schedules
-from taskbridge.store import Selection
+from taskbridge.store import DetailStatus, Selection
 from taskbridge.store.columns import moment
 from taskbridge.worker import import_tasks
 
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
 
     from django.contrib.admin import ModelAdmin
 
-    from taskbridge.store import Store
+    from taskbridge.outbox.table import Row
+    from taskbridge.store import DeadLetter, Record, Store
 
     Page = Callable[[HttpRequest], tuple[str, Mapping[str, Any]] | HttpResponse]
 
 SHOWN: Final = 100
-"""Jobs, letters and rows on one page."""
+"""Jobs, letters and rows on one page; a few more where the store gives them so."""
+BATCH: Final = 500
+"""Jobs that are read at once where few are to be shown."""
+STATES: Final = ("waits", "refused, tried again", "given up")
+"""Of a row in the outbox."""
 _FOLDER: Final = "admin/taskbridge/desk"
 _ARGUMENTS: Final = "taskbridge.view_arguments"
 
@@ -76,8 +82,27 @@ def jobs(request: HttpRequest) -> tuple[str, Mapping[str, Any]] | HttpResponse:
     """The records of one store, page by page."""
     if wanted := request.GET.get("id", "").strip():
         return _to("job", request, id=wanted)
-    page = _store(request).page(limit=SHOWN, after=request.GET.get("after", ""))
-    return "jobs.html", {"title": "Jobs", "page": page}
+    filters = Filters(
+        request, {"task": (), "queue": (), "status": [*DetailStatus], "of_backend": sorted(router.settings.backends)}
+    )
+    store, after, read = _store(request), request.GET.get("after", ""), 0
+    shown: list[Record] = []
+    while True:
+        page = store.page(limit=BATCH if filters else SHOWN, after=after)
+        shown += [record for record in page.records if filters.fit(_of_job(record))]
+        after, read = page.after, read + len(page.records)
+        if not after or len(shown) >= SHOWN or read >= READ or not filters:
+            break
+    return "jobs.html", {"title": "Jobs", "filters": filters, "records": shown, "after": after, "read": read}
+
+
+def _of_job(record: Record) -> dict[str, object]:
+    return {
+        "task": record.task,
+        "queue": record.queue_name,
+        "status": record.detail_status,
+        "of_backend": record.backend,
+    }
 
 
 def job(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
@@ -99,12 +124,39 @@ def dead_letters(request: HttpRequest) -> tuple[str, Mapping[str, Any]] | HttpRe
             messages.add_message(request, level, words)
         return _to("dead", request)
     state: Literal["dead", "redriven"] = "redriven" if request.GET.get("state") == "redriven" else "dead"
-    letters = list(islice(store.letters(Selection(state=state)), SHOWN + 1))
+    filters = Filters(
+        request, {"id": (), "task": (), "queue": (), "reason": (), "of_backend": sorted(router.settings.backends)}
+    )
+    limit = READ if filters else SHOWN + 1
+    read = list(islice(store.letters(Selection(state=state, since=_since(request))), limit))
+    fitting = [letter for letter in read if filters.fit(_of_letter(letter))]
+    shown = fitting[:SHOWN]
+    # Those that died in the same microsecond come twice rather than never.
+    last = shown[-1] if len(fitting) > SHOWN else read[-1] if len(read) == limit else None
     return "dead.html", {
         "title": "Dead letters",
-        "letters": letters[:SHOWN],
-        "are_more": len(letters) > SHOWN,
+        "filters": filters,
+        "letters": shown,
+        "since": None if last is None else last.buried_at.isoformat(),
+        "read": len(read),
         "state": state,
+    }
+
+
+def _since(request: HttpRequest) -> datetime | None:
+    try:
+        return datetime.fromisoformat(request.GET.get("since", "")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _of_letter(letter: DeadLetter) -> dict[str, object]:
+    return {
+        "id": letter.id,
+        "task": letter.task,
+        "queue": letter.queue_name,
+        "reason": letter.reason,
+        "of_backend": letter.backend,
     }
 
 
@@ -120,29 +172,51 @@ def dead_letter(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
 
 def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
     """What waits in the outboxes of the application's databases, and what was given up."""
-    del request
+    filters = Filters(request, {"id": (), "task": (), "queue": (), "state": STATES, "of_backend": ()})
     databases = []
     for url in urls(router.settings):
         table = open_outbox(url)
         exists = table.exists()
-        rows = [*table.dead(SHOWN), *table.waiting(SHOWN)] if exists else []
+        read = table.rows(READ) if exists else []
+        rows = [
+            {"row": row, "written_at": moment(row.written_at), "state": _state(row)}
+            for row in read
+            if filters.fit(_of_row(row))
+        ]
         databases.append(
             {
                 "name": shown(url),
                 "exists": exists,
                 "counts": table.counts() if exists else [],
-                "rows": [{"row": row, "written_at": moment(row.written_at)} for row in rows],
+                "rows": rows[:SHOWN],
+                "are_more": len(rows) > SHOWN or len(read) == READ,
+                "read": len(read),
             }
         )
-    return "outbox.html", {"title": "Outbox", "databases": databases}
+    return "outbox.html", {"title": "Outbox", "filters": filters, "databases": databases}
+
+
+def _of_row(row: Row) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "task": row.task,
+        "queue": row.queue_name,
+        "state": _state(row),
+        "of_backend": row.backend,
+    }
+
+
+def _state(row: Row) -> str:
+    waits, refused, given_up = STATES
+    return given_up if row.dead_at is not None else refused if row.attempts else waits
 
 
 def schedules(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
     """The periodic tasks, and how far each has come."""
-    del request
     import_tasks(())
+    filters = Filters(request, {"task": (), "state": ("active", "paused", "never seen by a scheduler")})
     now = datetime.now(UTC)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for schedule in sorted(known_schedules(), key=lambda schedule: schedule.name):
         alias = schedule.task.options.backend
         store = router.store(alias)
@@ -150,14 +224,17 @@ def schedules(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
         is_paused = standing is not None and standing.is_paused
         rows.append(
             {
-                "schedule": schedule,
+                "name": schedule.name,
+                "task": schedule.task.name,
+                "timetable": str(schedule.timetable),
                 "alias": alias,
                 "standing": standing,
                 "state": "paused" if is_paused else "active" if standing is not None else "never seen by a scheduler",
                 "next": None if is_paused else schedule.timetable.after(now),
             }
         )
-    return "schedules.html", {"title": "Periodic tasks", "rows": rows}
+    rows = [row for row in rows if filters.fit(row)]
+    return "schedules.html", {"title": "Periodic tasks", "filters": filters, "rows": rows}
 
 
 def _alias(request: HttpRequest) -> str:

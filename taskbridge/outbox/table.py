@@ -153,6 +153,11 @@ class OutboxTable:
         statement = f"SELECT {_COLUMNS} FROM taskbridge_outbox WHERE dead_at IS NOT NULL ORDER BY position LIMIT ?"  # noqa: S608 - a constant
         return [Row(*columns) for columns in self._fetch(statement, (limit,))]
 
+    def rows(self, limit: int) -> list[Row]:
+        """The oldest rows, whatever has become of them, for somebody who looks."""
+        statement = f"SELECT {_COLUMNS} FROM taskbridge_outbox ORDER BY position LIMIT ?"  # noqa: S608 - a constant
+        return [Row(*columns) for columns in self._fetch(statement, (limit,))]
+
     def retry(self, ids: Sequence[str] | None = None) -> int:
         """Let what was given up wait again: all of it, or the jobs of these ids; how many there were."""
         statement = "UPDATE taskbridge_outbox SET attempts = 0, retry_at = 0, dead_at = NULL WHERE dead_at IS NOT NULL"

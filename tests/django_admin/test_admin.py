@@ -10,14 +10,14 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
-from taskbridge.process import Command, Process, free_port
-from tests.browser import PATIENCE, browsing
+from tests.browser import browsing
 from tests.conformance.backends import ROOT
 from tests.django_admin.hostile import HOSTILE
-from tests.examples.example import listens
+from tests.django_admin.site import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ class Site:
 
     def python(self, code: str) -> Any:
         """What a program of the project prints, which is JSON."""
-        head = "import django, json; django.setup()\n"
+        head = "import django, json; from urllib.parse import urlencode; django.setup()\n"
         ran = subprocess.run(
             [sys.executable, "-c", head + code], env=self.environment, capture_output=True, text=True, timeout=60,
             check=False,
@@ -74,12 +74,8 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         check=False,
     )  # fmt: skip
     assert seeded.returncode == 0, seeded.stderr
-    port = free_port()
-    address = f"127.0.0.1:{port}"
-    argv = (*manage, "runserver", "--noreload", "--insecure", address)
-    with Process(Command(argv=argv, environment=environment), log=folder / "log") as process:
-        process.wait_until(lambda: listens(f"http://{address}/admin/"), within=PATIENCE)
-        yield Site(f"http://{address}", json.loads(seeded.stdout)["letter"], environment)
+    with serving((*manage, "runserver"), folder / "log", environment=environment) as url:
+        yield Site(url, json.loads(seeded.stdout)["letter"], environment)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +115,51 @@ def test_hostile_names_and_arguments_stay_text_on_every_page(browser: Browser, s
     assert HOSTILE.replace('"', '\\"') in succeeded
 
 
+def test_a_list_shows_what_its_filters_say_and_hostile_filters_stay_text(browser: Browser, site: Site) -> None:
+    def rows(page: str) -> int:
+        browser.open(site.page(page))
+        assert browser.run("return window.owned") is None
+        assert browser.run("return document.querySelectorAll('#content img').length") == 0
+        count: int = browser.run("return document.querySelectorAll('#content tbody tr td:nth-child(2)').length")
+        return count
+
+    log_in(browser, site, "boss")
+    assert (rows("?status=FAILED"), rows("?status=EXPIRED"), rows("?of_backend=Second")) == (1, 0, 0)
+    assert (rows("dead/?id=raw-"), rows("dead/?reason=nothing+such")) == (1, 0)
+    assert (rows("outbox/?state=waits"), rows("outbox/?state=given+up")) == (1, 0)
+    assert (rows("periodic/?task=GREET"), rows("periodic/?state=paused")) == (1, 0)
+    hostile = urlencode({"task": HOSTILE, "queue": HOSTILE})
+    for page, expected in (("", 2), ("dead/", 1), ("outbox/", 1)):
+        assert rows(f"{page}?{hostile}") == expected
+        assert browser.run("return document.querySelector('#filters [name=task]').value") == HOSTILE
+    browser.open(site.page("?status=%22%3E%3Cscript%3Ewindow.owned%3Dtrue%3C%2Fscript%3E"))
+    browser.type("#filters [name=task]", "nobody")
+    browser.click("#filters [type=submit]")
+    browser.until("Nothing is recorded here.")
+    assert browser.run("return window.owned") is None
+
+
+def test_a_filter_that_fits_few_reads_a_part_and_goes_on_from_there(site: Site) -> None:
+    found = site.python(
+        "from django.contrib.auth.models import User\n"
+        "from django.test import Client\n"
+        "from taskbridge.django import pages\n"
+        "pages.BATCH = pages.SHOWN = 1\n"
+        "client = Client(SERVER_NAME='127.0.0.1')\n"
+        "client.force_login(User.objects.get(username='boss'))\n"
+        "page, steps, ids = '?status=FAILED', 0, []\n"
+        "while page and steps < 100 and not ids:\n"
+        "    context = client.get('/admin/taskbridge/desk/' + page).context_data\n"
+        "    ids += [each.id for each in context['records']]\n"
+        "    page = context['after'] and '?status=FAILED&' + urlencode({'after': context['after']})\n"
+        "    steps += 1\n"
+        "since = ('no time', '2020-01-01T00:00:00+00:00', '2100-01-01T00:00:00+00:00')\n"
+        "dead = [client.get('/admin/taskbridge/desk/dead/', {'id': 'raw-', 'since': each}) for each in since]\n"
+        "print(json.dumps([len(ids), *(len(each.context_data['letters']) for each in dead)]))"
+    )
+    assert found == [1, 1, 1, 0]
+
+
 def test_who_may_enqueues_a_dead_letter_again_which_leaves_a_trace(browser: Browser, site: Site) -> None:
     log_in(browser, site, "boss")
     browser.open(site.page("dead/"))
@@ -156,7 +197,7 @@ def test_who_may_only_look_sees_no_arguments_and_can_enqueue_nothing(browser: Br
     assert browser.run("return document.querySelectorAll('#result_list input').length") == 0
     # A form of one's own, with the token that the page has.
     browser.run(
-        "const form = document.querySelector('form[method=post][action=\"\"], #content form');"
+        "const form = document.querySelector('#content form[method=post]');"
         "const field = document.createElement('input'); field.name = 'letter'; field.value = 'letter-1';"
         "form.append(field); form.submit()"
     )

@@ -14,13 +14,17 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
+from django.template import Context, Engine
 from django.test import override_settings
 
+from taskbridge.codec import Codec
 from taskbridge.django import framework
 from taskbridge.django.tables import Tables
 from taskbridge.django.testing import JobTestCase
+from taskbridge.options import TaskOptions
 from taskbridge.outbox import open_outbox
 from taskbridge.store import schema
+from taskbridge.task import Task
 
 tasks: Any = importlib.import_module("tests.django_backend.shop.tasks")
 
@@ -158,7 +162,8 @@ def test_options_that_a_backend_does_not_read_are_a_warning() -> None:
 
 def refuse_missing_migrations() -> None:
     """Fail, and say what to write, where the tables have a step that no migration runs."""
-    ours = [migration for (app, _), migration in MigrationLoader(None).disk_migrations.items() if app == "taskbridge"]
+    known = sorted(MigrationLoader(None).disk_migrations.items())
+    ours = [migration for (app, _), migration in known if app == "taskbridge"]
     steps = [each.application_step for one in ours for each in one.operations if isinstance(each, Tables)]
     newest = len(schema.APPLICATION_STEPS)
     assert steps == sorted(set(steps))
@@ -190,6 +195,15 @@ def test_the_tables_outlive_a_step_back_and_go_with_the_first_migration() -> Non
     finally:
         call_command("migrate", "taskbridge", verbosity=0, skip_checks=True)
     assert table.exists()
+
+
+def test_a_template_that_names_a_task_does_not_run_it() -> None:
+    runs: list[int] = []
+    task: Task[[], None, None] = Task(
+        lambda: runs.append(1), TaskOptions(name="named"), Codec(print, name="named"), "nowhere.named"
+    )
+    assert Engine().from_string("{{ task.name }}").render(Context({"task": task})) == "named"
+    assert runs == []
 
 
 @pytest.mark.parametrize("verb", ["check", "result", "dead", "outbox", "worker", "enqueue", "periodic", "cancel"])

@@ -1,0 +1,57 @@
+"""Filters of the admin lists, out of the query of the page; what they leave out is read all the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from django.utils.http import urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from django.http import HttpRequest
+
+READ: Final = 5_000
+"""How many of a list are looked at for one page: a filter that fits few must not read a large store to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One field of the form above a list."""
+
+    name: str
+    value: str
+    choices: Sequence[str] = ()
+    """Empty: what is written is looked for within the text."""
+
+    @property
+    def label(self) -> str:
+        """What is written before the field."""
+        return self.name.replace("_", " ").capitalize()
+
+    def fits(self, value: object) -> bool:
+        """Whether something with this value is shown."""
+        if not self.value:
+            return True
+        return str(value) == self.value if self.choices else self.value.lower() in str(value).lower()
+
+
+class Filters:
+    """All fields of one form; `choices` has for each name what may be chosen, nothing where text is written."""
+
+    def __init__(self, request: HttpRequest, choices: Mapping[str, Sequence[str]], /) -> None:
+        self.fields = [Filter(name, request.GET.get(name, "").strip(), found) for name, found in choices.items()]
+
+    def fit(self, values: Mapping[str, Any], /) -> bool:
+        """Whether something with these values, by the names of the fields, is shown."""
+        return all(field.fits(values[field.name]) for field in self.fields)
+
+    def __bool__(self) -> bool:
+        return any(field.value for field in self.fields)
+
+    @property
+    def query(self) -> str:
+        """What keeps them in a link; it begins with an ampersand, or is empty."""
+        said = urlencode({field.name: field.value for field in self.fields if field.value})
+        return f"&{said}" if said else ""
