@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BACKEND ?=
-WORKERS ?= 5
+WORKERS ?= 6
 
 bin = $(VENV)/bin
 environment = $(PYTHON) scripts/environment.py --venv $(VENV)
 pytest = $(bin)/python -m pytest
 roots = $(wildcard taskbridge backends/taskbridge_* comparisons/taskbridge_compare tests scripts examples/own_backend)
 parallel = -n $(WORKERS) --dist loadgroup
+
+# Build machines set it, and then each process that the tests start compiles anew what it imports.
+export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .PHONY: help compare compare-full test wide check bench format hostile conformance promises gauntlet pages requirements changelog clean
@@ -29,7 +32,8 @@ compare-full: ## the same, watching ten minutes a cell and with large speed runs
 	@$(environment) compare
 	@$(bin)/taskbridge compare --full $(ARGS)
 
-test: check servers tests ## lint, types, and all tests; BACKEND=celery: only the tests of that name
+test: lint servers ## lint, types, and all tests; BACKEND=celery: only the tests of that name
+	@$(MAKE) --no-print-directory --jobs=2 types tests
 
 check: lint types ## lint and types only
 

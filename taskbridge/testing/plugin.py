@@ -17,6 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("taskbridge", "TaskBridge's conformance suite")
     group.addoption("--backend", metavar="URL", help="The backend that the conformance suite is held against.")
     group.addoption(
+        "--bulk",
+        metavar="JOBS",
+        type=int,
+        default=1000,
+        help="How many jobs the suite enqueues in one call; fewer for an engine that starts a process for each. "
+        "Default: 1000.",
+    )
+    group.addoption(
         "--flip",
         metavar="OPTION=LEVEL",
         help="Tell the suite a wrong record: it must go red. For testing the suite itself.",

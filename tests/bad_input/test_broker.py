@@ -18,7 +18,7 @@ from taskbridge.router import router
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STATED_SECONDS = 12
+STATED_SECONDS = 20
 """The longest time that any adapter states for a broker that cannot be reached, and a margin for a busy machine."""
 
 

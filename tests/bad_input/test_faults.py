@@ -69,16 +69,10 @@ class Broker(NamedTuple):
             time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, services.Server]]:
-    with services.start_private("redis") as first, services.start_private("rabbitmq") as second:
-        yield {"redis": first, "amqp": second}
-
-
 @pytest.fixture
-def broker(request: pytest.FixtureRequest, servers: dict[str, services.Server]) -> Iterator[Broker]:
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     scheme: str = request.param
-    server = servers[scheme.partition("+")[2]]
+    server: services.Server = request.getfixturevalue("redis_server" if scheme in ON_REDIS else "rabbitmq_server")
     yield Broker(scheme, server, server.fresh_url())
     router.configure(None)
 

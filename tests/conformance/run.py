@@ -24,6 +24,6 @@ def run_suite(
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=400,
         check=False,
     )  # fmt: skip

@@ -21,6 +21,7 @@ import pytest
 from psycopg import sql
 
 from taskbridge.process import Command, Process
+from tests.forks import run_python
 from tests.shop_ledger import ShopLedger
 
 if TYPE_CHECKING:
@@ -66,17 +67,15 @@ class Project(ShopLedger):
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(LEGACY / "django"))),
         }
         self._closing = ExitStack()
+        self._session: psycopg.Connection[Any] | None = None
 
     def python(self, code: str, **environment: str) -> Any:
         """What a program of the project prints last, which is JSON."""
-        ran = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, **self.environment, **environment},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
+        ran = run_python(
+            code,
+            environment={**self.environment, **environment},
+            directory=self.folder,
             timeout=PATIENCE.total_seconds(),
-            check=False,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return json.loads(ran.stdout.splitlines()[-1]) if ran.stdout else None
@@ -111,9 +110,19 @@ class Project(ShopLedger):
             connection = sqlite3.connect(database.removeprefix("sqlite:///"), timeout=patience)
             with contextlib.closing(connection), connection:
                 return connection.execute(statement).fetchall()
-        with psycopg.connect(database, autocommit=True) as session:
-            cursor = session.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+        try:
+            cursor = self._connected(database).execute(statement)
+        except psycopg.OperationalError:  # the server has ended that session, and done nothing
+            self._session = None
+            cursor = self._connected(database).execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+    def _connected(self, database: str) -> psycopg.Connection[Any]:
+        """One session for all that is asked: who waits asks a hundred times a second."""
+        if self._session is None:
+            self._session = psycopg.connect(database, autocommit=True)
+            self._closing.callback(self._session.close)
+        return self._session
 
     @contextlib.contextmanager
     def database_away(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -207,7 +206,7 @@ def test_an_idle_worker_leaves_at_once(on_sqlite: Project) -> None:
     worker = on_sqlite.worker()
     on_sqlite.finish(worker, jobs=1)
     worker.send(signal.SIGTERM)
-    assert worker.wait(within=timedelta(seconds=5)) == 0
+    assert worker.wait(within=PATIENCE) == 0
 
 
 def test_an_outcome_does_not_overwrite_a_row_that_another_worker_has_claimed(project: Project) -> None:

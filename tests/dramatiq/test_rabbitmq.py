@@ -92,7 +92,7 @@ def test_a_server_that_is_not_there_is_named_at_once_and_nothing_was_accepted(ho
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable, match="cannot be reached") as refusal:
         application.note_text.enqueue("nobody")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert not refusal.value.maybe_accepted
     assert "secret" not in str(refusal.value)
 
@@ -208,7 +208,7 @@ def test_a_retry_that_is_due_while_rabbitmq_is_down_is_not_lost(
             ledger.wait("told")
             server.kill()
             go.touch()
-            worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=15))
+            worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=45))
             server.restart()
             assert [event["attempt"] for event in ledger.wait("told", count=2, seconds=30)] == [1, 2]
             assert worker.stop(grace=timedelta(seconds=15)) == 0

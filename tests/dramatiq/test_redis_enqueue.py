@@ -116,7 +116,7 @@ def test_a_server_that_is_not_there_is_named_at_once_and_nothing_was_accepted(jo
     started = time.monotonic()
     with pytest.raises(BrokerUnavailable, match="cannot be reached") as refusal:
         application.note_text.enqueue_many([("nobody",)] * jobs)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 10
     assert not refusal.value.maybe_accepted
     assert "secret" not in str(refusal.value)
 

@@ -50,7 +50,7 @@ def test_a_retry_that_is_due_while_redis_is_down_is_not_lost(
         ledger.wait("told")
         server.kill()
         go.touch()
-        worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=15))
+        worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=45))
         server.restart()
         assert [event["attempt"] for event in ledger.wait("told", count=2)] == [1, 2]
         wait_for(lambda: client.hlen(f"{NOW}.msgs") == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,12 +134,13 @@ def test_a_sweep_takes_less_than_a_millisecond_among_a_million_keys_of_others(cl
     client.zadd("dramatiq:__heartbeats__", {f"producer-{number}": number for number in range(1000)})
     client.zadd("dramatiq:__taskbridge__.leases.default", {f"taskbridge-{n}": now(client) + 60000 for n in range(100)})
     beat(client)
-    client.config_resetstat()
+    microseconds: list[float] = []
     for _ in range(50):
+        client.config_resetstat()
         beat(client, is_new=False)
-    microseconds: float = client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"]
+        microseconds.append(client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"])
     client.flushdb(asynchronous=True)
-    assert microseconds < 1000
+    assert median(microseconds) < 1000, "half of them are not disturbed by what else the machine does"
 
 
 def test_dead_letters_end_with_their_time(client: Redis) -> None:

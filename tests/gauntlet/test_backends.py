@@ -57,7 +57,7 @@ def drained(driver: Driver, server: Server | None, folder: Path) -> tuple[bool, 
 PAIRS = [ROWS[place : place + 2] for place in range(0, len(ROWS), 2)]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: " and ".join(driver.backend for driver in pair))
 def test_what_is_promised_under_sigkill_holds(
     pair: list[Driver], tmp_path: Path, request: pytest.FixtureRequest

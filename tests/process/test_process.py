@@ -88,7 +88,7 @@ from taskbridge.process import Command, GuardedFolder, Process
 folder = GuardedFolder(prefix="taskbridge-test-")
 command = Command(argv=(sys.executable, "-c", {MASTER!r}))
 process = Process(command, log=folder.path / "log")
-process.wait_for_line("ready", within=timedelta(seconds=10))
+process.wait_for_line("ready", within=timedelta(seconds=30))
 print(folder.path, *[member.pid for member in process.tree()], flush=True)
 {death}
 """

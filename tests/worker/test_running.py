@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from taskbridge.process import Command, Process
 from tests.conformance.backends import ROOT, SERVED
+from tests.forks import run_python
 
 if TYPE_CHECKING:
     from taskbridge.services import Kind
@@ -42,17 +42,17 @@ class Shop:
         }
 
     def enqueue(self, task: str, argument: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "taskbridge", "enqueue", "-A", MODULE, f"{MODULE}.{task}", f'["{argument}"]'],
-            env={**os.environ, **self.environment},
-            cwd=self.folder,
-            check=True,
-            stdout=subprocess.DEVNULL,
+        argv = ["enqueue", "-A", MODULE, f"{MODULE}.{task}", f'["{argument}"]']
+        ran = run_python(
+            f"from taskbridge.cli import main; main({argv!r})",
+            environment=self.environment,
+            directory=self.folder,
             timeout=PATIENCE.total_seconds(),
         )
+        assert ran.returncode == 0, ran.stderr
 
-    def worker(self) -> Process:
-        argv = (sys.executable, "-m", "taskbridge", "worker", "-A", MODULE, "--grace", str(GRACE))
+    def worker(self, *, grace: int = 60) -> Process:
+        argv = (sys.executable, "-m", "taskbridge", "worker", "-A", MODULE, "--grace", str(grace))
         log = self.folder / f"log-{len(list(self.folder.glob('log-*')))}"
         return Process(Command(argv=argv, environment=self.environment, directory=self.folder), log=log)
 
@@ -102,7 +102,7 @@ def test_workers_come_back_and_leave_as_they_are_asked_to(shop: Shop) -> None:
     assert shop.ledger.read_text(encoding="utf-8").count(f"ended {done}") == 1
 
     shop.enqueue("holds", never)
-    with shop.worker() as worker:
+    with shop.worker(grace=GRACE) as worker:
         shop.until(f"began {never}", worker)
         # What does not goes back to the queue.
         worker.send(signal.SIGTERM)

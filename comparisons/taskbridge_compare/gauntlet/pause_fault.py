@@ -33,7 +33,6 @@ PAUSE_SECONDS = 25.0
 _START_SECONDS = 60.0
 _ZOMBIE_SECONDS = 10.0
 _SETTLED_SECONDS = 0.3
-_RECOVERY_SECONDS = 40.0
 _LOOK_SECONDS = 0.05
 _LOCK_SECONDS = 0.5
 _LOCK_TRIES = 20
@@ -85,7 +84,7 @@ def _strike(drill: Drill, jobs: Sequence[Job], number: int) -> None:
     drill.station.start_worker()
     drill.station.start_second()
     # A job that the next strikes met again would spend its crash budget.
-    until = time.monotonic() + _RECOVERY_SECONDS
+    until = time.monotonic() + drill.size.patience
     while not held <= drill.sight.done and time.monotonic() < until:
         drill.station.ledger.pause(_LOOK_SECONDS)
         drill.sight.look()

@@ -18,7 +18,8 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     url = request.config.getoption("--backend")
     if url is None:
         raise pytest.UsageError("Name the backend to test: --backend ENGINE+BROKER://...")
-    stage = Stage(url, tmp_path_factory.mktemp("suite"), request.config.getoption("--flip"))
+    asked = request.config.getoption
+    stage = Stage(url, tmp_path_factory.mktemp("suite"), asked("--flip"), bulk=asked("--bulk"))
     try:
         functions = [item.function for item in request.session.items if isinstance(item, pytest.Function)]
         held = [behaviour for function in functions if (behaviour := getattr(function, "behaviour", None))]

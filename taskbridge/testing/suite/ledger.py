@@ -58,7 +58,10 @@ class Reader:
             return [event for event in self._events.get(key, ()) if kind in (None, event.kind)]
 
     def _read(self) -> None:
-        if not self.path.exists():
+        try:
+            if self.path.stat().st_size == self._offset:
+                return
+        except FileNotFoundError:
             return
         with self.path.open("rb") as file:
             file.seek(self._offset)

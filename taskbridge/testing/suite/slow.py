@@ -28,6 +28,12 @@ def computes(key: str, seconds: float) -> None:
 
 
 @task(timeout=timedelta(seconds=0.5))
+def steps(key: str, seconds: float) -> None:
+    """Go from one short call to the next: it can be ended as one that computes, and leaves others the processor."""
+    _watched(key, lambda: _step(seconds))
+
+
+@task(timeout=timedelta(seconds=0.5))
 def swallows(key: str, seconds: float) -> None:
     """Catch every Exception while it works."""
 
@@ -35,7 +41,7 @@ def swallows(key: str, seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                _spin(0.05)
+                _step(0.05)
             except Exception:  # noqa: BLE001 - what users write
                 write("swallowed", key)
 
@@ -57,7 +63,7 @@ async def awaits(key: str, seconds: float) -> None:
 def too_slow(key: str) -> None:
     """Outlive the limit at every attempt."""
     write("start", key)
-    _spin(10)
+    _step(10)
 
 
 @task
@@ -97,3 +103,9 @@ def _spin(seconds: float) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         pass
+
+
+def _step(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.005)

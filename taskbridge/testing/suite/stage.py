@@ -38,7 +38,7 @@ SLICE: Final = timedelta(seconds=0.05)
 GRACE: Final = timedelta(seconds=30)
 """How long a worker may take to leave."""
 
-PATIENCE: Final = timedelta(seconds=90)
+PATIENCE: Final = timedelta(seconds=150)
 """How long anything may take before the behaviour has failed: all jobs are enqueued together, a thousand among them."""
 
 PATIENCE_IN_PROCESS: Final = timedelta(seconds=15)
@@ -72,8 +72,9 @@ ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
 class Stage:
     """The backend under test."""
 
-    def __init__(self, url: str, folder: Path, flip: str | None) -> None:
+    def __init__(self, url: str, folder: Path, flip: str | None, *, bulk: int = 1000) -> None:
         self.url = url
+        self.bulk = bulk
         self.ledger = ledger.Reader(folder / "ledger.jsonl")
         os.environ[ledger.VARIABLE] = str(self.ledger.path)
         self.application = Application(folder)

@@ -120,7 +120,7 @@ def test_a_job_that_has_not_run_has_no_result_yet(stage: Stage) -> Iterator[None
 
 @behaviour("result", "timeout")
 def test_a_job_that_outlives_its_limit_has_failed(stage: Stage) -> Iterator[None]:
-    handle = slow.computes.using(result=True).enqueue(stage.key(), 10.0)
+    handle = slow.steps.using(result=True).enqueue(stage.key(), 10.0)
     yield
     stage.finish(handle)
     assert handle.status == "FAILED"

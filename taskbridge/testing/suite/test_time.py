@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 @behaviour("timeout")
 def test_a_blocking_call_ends_at_its_timeout_where_the_record_says_prompt(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    slow.sleeps.enqueue(key, 3.0)
+    slow.sleeps.enqueue(key, 5.0)
     yield
     (event,) = stage.wait(key, "left")
     assert stage.ledger.events(key, "end") == []
     if stage.expected["prompt_timeout"].is_refused:
-        assert event.data["after"] >= 2.9
+        assert event.data["after"] >= 4.9
     else:
-        assert event.data["after"] < 2.5
+        assert event.data["after"] < 4.5
 
 
 @behaviour("timeout")
@@ -38,7 +38,7 @@ def test_a_busy_task_ends_at_its_timeout(stage: Stage) -> Iterator[None]:
     slow.computes.enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
-    assert event.data["after"] < 5
+    assert event.data["after"] < 9
 
 
 @behaviour("timeout")
@@ -47,7 +47,7 @@ def test_a_task_that_catches_exceptions_does_not_catch_its_deadline(stage: Stage
     slow.swallows.enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
-    assert event.data["after"] < 5
+    assert event.data["after"] < 9
     assert stage.ledger.events(key, "swallowed") == []
 
 
@@ -57,7 +57,7 @@ def test_a_coroutine_ends_at_its_next_await(stage: Stage) -> Iterator[None]:
     slow.awaits.enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
-    assert event.data["after"] < 5
+    assert event.data["after"] < 9
     assert stage.ledger.events(key, "end") == []
 
 
@@ -72,16 +72,16 @@ def test_a_task_that_is_in_time_is_left_alone(stage: Stage) -> Iterator[None]:
 @behaviour("timeout")
 def test_the_limit_of_one_call_counts_in_place_of_the_tasks(stage: Stage) -> Iterator[None]:
     key = stage.key()
-    slow.computes.using(timeout=timedelta(seconds=2)).enqueue(key, 10.0)
+    slow.steps.using(timeout=timedelta(seconds=2)).enqueue(key, 10.0)
     yield
     (event,) = stage.wait(key, "left")
-    assert 1.9 <= event.data["after"] < 6
+    assert 1.9 <= event.data["after"] < 9
 
 
 @behaviour("timeout")
 def test_a_limit_does_not_reach_the_job_that_follows(stage: Stage) -> Iterator[None]:
     first, second = stage.key(), stage.key()
-    slow.computes.using(queue_name=ORDERED).enqueue(first, 10.0)
+    slow.steps.using(queue_name=ORDERED).enqueue(first, 10.0)
     slow.sleeps.using(queue_name=ORDERED, timeout=timedelta(minutes=5)).enqueue(second, 1.2)
     yield
     stage.wait(first, "left")
