@@ -7,6 +7,7 @@ alone too is broken. More than `FEW` are no accident: they stay failed, as does 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Final
 
 FEW: Final = 3
 FAILED: Final = Path(".pytest_cache/v/cache/lastfailed")
+GROUP: Final = re.compile(r"@[\w-]+$")
+"""What pytest-xdist adds to the name of a test that has `xdist_group`: without it no test is known by that name."""
 
 
 def main() -> int:
     """Run what failed last; answers the exit code of the whole."""
     failed = sorted(json.loads(FAILED.read_text())) if FAILED.exists() else []
-    tests = [name for name in failed if "::" in name]
+    tests = [GROUP.sub("", name) for name in failed if "::" in name]
     if not tests or len(tests) < len(failed) or len(tests) > FEW:
         return 1
     say(f"{len(tests)} failed beside others. Once more, alone:")

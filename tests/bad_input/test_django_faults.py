@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from taskbridge_compare.faults.cut_rules import Rule
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("django-faults")]
 STATED_SECONDS = 10
 MARGIN_SECONDS = 5
 TABLE = "django_tasks_database_dbtaskresult"

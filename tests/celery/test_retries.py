@@ -52,19 +52,20 @@ def test_an_attempt_that_fails_while_the_broker_is_away_is_made_again(
             until(lambda: ledger.events("late")[-1]["attempt"] == 2, what="the second attempt")
 
 
-def test_a_worker_survives_an_alarm_and_resumes(tmp_path: Path, ledger: Ledger) -> None:
-    with services.start_private("rabbitmq") as server:
-        assert isinstance(server, RabbitMQServer)
-        taskbridge.configure(f"celery+{server.url}")
-        with start_worker(tmp_path) as worker:
-            application.fails_gated.enqueue("alarmed")
-            ledger.wait("alarmed")
-            alarm = "{resource_limit, disk, node()}"
-            server.evaluate(f"rabbit_alarm:set_alarm({{{alarm}, []}}).")
-            ledger.open("alarmed")
-            try:
-                until(lambda: "reject requeue=True" in log_of(worker), what="the retry that was not taken")
-            finally:
-                server.evaluate(f"rabbit_alarm:clear_alarm({alarm}).")
-            until(lambda: ledger.events("alarmed")[-1]["attempt"] == 2, what="the second attempt")
-            assert worker.running
+def test_a_worker_survives_an_alarm_and_resumes(
+    rabbitmq_server: services.Server, tmp_path: Path, ledger: Ledger
+) -> None:
+    assert isinstance(rabbitmq_server, RabbitMQServer)
+    taskbridge.configure(f"celery+{rabbitmq_server.fresh_url()}")
+    with start_worker(tmp_path) as worker:
+        application.fails_gated.enqueue("alarmed")
+        ledger.wait("alarmed")
+        alarm = "{resource_limit, disk, node()}"
+        rabbitmq_server.evaluate(f"rabbit_alarm:set_alarm({{{alarm}, []}}).")
+        ledger.open("alarmed")
+        try:
+            until(lambda: "reject requeue=True" in log_of(worker), what="the retry that was not taken")
+        finally:
+            rabbitmq_server.evaluate(f"rabbit_alarm:clear_alarm({alarm}).")
+        until(lambda: ledger.events("alarmed")[-1]["attempt"] == 2, what="the second attempt")
+        assert worker.running

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from taskbridge import services
 from taskbridge.message import Message
 from taskbridge.process import free_port
 from taskbridge.services.rabbitmq import RabbitMQServer
@@ -24,6 +23,8 @@ from tests.check.command import TASKS, bad, check
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from taskbridge import services
 
 ON_REDIS = ["celery", "dramatiq", "rq", "huey"]
 
@@ -95,13 +96,16 @@ def test_a_redis_that_has_hardly_a_connection_left_is_found(durable: services.Se
 
 
 @pytest.mark.timeout(120)
-def test_an_alarm_of_rabbitmq_is_found(tmp_path: Path) -> None:
-    with services.start_private("rabbitmq") as server:
-        assert isinstance(server, RabbitMQServer)
-        server.evaluate("rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []}).")
+def test_an_alarm_of_rabbitmq_is_found(rabbitmq_server: services.Server, tmp_path: Path) -> None:
+    assert isinstance(rabbitmq_server, RabbitMQServer)
+    alarm = "{resource_limit, disk, node()}"
+    rabbitmq_server.evaluate(f"rabbit_alarm:set_alarm({{{alarm}, []}}).")
+    try:
         for engine in ("celery", "dramatiq"):
-            _, findings = check(tmp_path, f"{engine}+{server.url}")
+            _, findings = check(tmp_path, f"{engine}+{rabbitmq_server.fresh_url()}")
             assert any("does not take messages" in what for what in bad(findings))
+    finally:
+        rabbitmq_server.evaluate(f"rabbit_alarm:clear_alarm({alarm}).")
 
 
 def test_a_misspelt_setting_of_celery_is_found_and_an_own_one_is_not(durable: services.Server, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from taskbridge_compare.servers import Servers
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from taskbridge.services import Server
+
 NEEDLE = "victim-0123456789ab"
 OTHER = "of-another-job"
 
@@ -63,14 +65,13 @@ def test_redis_places_are_named_by_what_they_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_every_queue_of_a_rabbitmq_vhost_is_searched_and_nothing_is_taken(tmp_path: Path) -> None:
+def test_every_queue_of_a_rabbitmq_vhost_is_searched_and_nothing_is_taken(
+    rabbitmq_server: Server, tmp_path: Path
+) -> None:
     servers = Servers(tmp_path)
-    servers.start(["amqp"])
-    try:
-        if servers.missing:
-            pytest.skip(servers.missing["amqp"])
-        url = servers.fresh_url("amqp")
-        connection = pika.BlockingConnection(pika.URLParameters(url))
+    servers.adopt("amqp", rabbitmq_server)
+    url = servers.fresh_url("amqp")
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         for queue in ("default", "one nobody thought of", "default.XQ", "taskbridge.dead"):
             channel.queue_declare(queue)
@@ -84,9 +85,6 @@ def test_every_queue_of_a_rabbitmq_vhost_is_searched_and_nothing_is_taken(tmp_pa
             "RabbitMQ queue taskbridge.dead": "failed",
         }
         assert channel.queue_declare("default.XQ", passive=True).method.message_count == 1
-        connection.close()
-    finally:
-        servers.stop()
 
 
 def test_a_row_tells_its_status(tmp_path: Path) -> None:

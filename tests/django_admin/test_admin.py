@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PAGES = ("", "job/?id=x", "dead/", "dead/letter/?id=letter-1", "outbox/", "periodic/")
 
-pytestmark = pytest.mark.timeout(300)
+# One browser and one site of each kind.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("admin")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
 
 
+pytestmark = pytest.mark.xdist_group("dramatiq-worker")
+
+
 @pytest.fixture(scope="module", params=["redis", "amqp"])
 def worker(
     request: pytest.FixtureRequest, ledger: Ledger, tmp_path_factory: pytest.TempPathFactory

@@ -85,7 +85,7 @@ def until(holds: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while not holds():
         assert time.monotonic() < deadline, f"not seen within {PATIENCE}: {what}"
-        time.sleep(0.02)
+        time.sleep(0.1)  # a look may be a request, which the site needs a core for
 
 
 def listens(url: str) -> bool:

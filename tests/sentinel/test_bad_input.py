@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from tests.redis_programs import Pair
 
+pytestmark = pytest.mark.xdist_group("sentinel-bad-input")
+
 ENGINES = ("celery", "dramatiq", "huey", "rq")
 STATED_SECONDS = 15
 """5 s for the Sentinels, 5 s to connect and 5 s for the answer."""
