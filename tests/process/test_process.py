@@ -15,6 +15,7 @@ import pytest
 
 from taskbridge.errors import ProcessFailed
 from taskbridge.process import Command, GuardedFolder, Process, free_port
+from taskbridge.process.port import BELOW
 
 SOON = timedelta(seconds=10)
 
@@ -222,3 +223,9 @@ def test_a_folder_goes_with_its_block() -> None:
 
 def test_free_ports_differ() -> None:
     assert len({free_port() for _ in range(20)}) > 15
+
+
+def test_no_outgoing_connection_is_given_a_free_port() -> None:
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    lowest = int(given.read_text().split()[0]) if given.exists() else BELOW
+    assert max(free_port() for _ in range(200)) < lowest
