@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from taskbridge import Context, Retry, task
+from taskbridge.errors import WaitsInTask
 from taskbridge.testing.suite.ledger import write
 
 BRIEFLY = timedelta(milliseconds=200)
@@ -89,6 +90,24 @@ def returns_nothing() -> None:
 def raises(key: str) -> None:
     """Fail with a result."""
     raise ValueError(f"asked to fail: {key}")
+
+
+@task
+def waits(key: str, job: str) -> None:
+    """Wait for another job, which holds a worker that it may need."""
+    try:
+        add.get_result(job).wait(timeout=BRIEFLY)
+    except WaitsInTask as refusal:
+        write("end", key, refusal=str(refusal))
+
+
+@task
+async def awaits_result(key: str, job: str) -> None:
+    """The same, on an event loop."""
+    try:
+        await add.get_result(job).await_(BRIEFLY)
+    except WaitsInTask as refusal:
+        write("end", key, refusal=str(refusal))
 
 
 @task(result=True)

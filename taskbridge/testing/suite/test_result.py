@@ -51,6 +51,20 @@ def test_a_failure_tells_type_message_and_traceback(stage: Stage) -> Iterator[No
 
 
 @behaviour("result")
+def test_a_task_that_waits_for_a_job_is_refused_and_its_caller_is_not(stage: Stage) -> Iterator[None]:
+    handle = tasks.add.enqueue(1, Decimal(1))
+    keys = [stage.key(), stage.key()]
+    tasks.waits.enqueue(keys[0], handle.id)
+    tasks.awaits_result.enqueue(keys[1], handle.id)
+    yield
+    for key in keys:
+        (event,) = stage.wait(key, "end")
+        assert f"waits for job {handle.id}" in event.data["refusal"]
+    stage.finish(handle)
+    assert handle.wait(timeout=PATIENCE) == Decimal(2)
+
+
+@behaviour("result")
 def test_a_value_that_cannot_be_kept_fails_the_job(stage: Stage) -> Iterator[None]:
     handle = tasks.returns_unserialisable.enqueue()
     yield
