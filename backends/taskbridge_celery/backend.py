@@ -154,13 +154,11 @@ class CeleryBackend(Backend):
 
     def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
         """Look at the broker, and at the engine's own settings."""
-        from taskbridge_celery.check import broker_findings, consumer_timeout_note, setting_findings
+        from taskbridge_celery.check import broker_findings, setting_findings
 
         if not self._is_ours:
             yield from setting_findings(self.app)
-        if not self._is_redis:
-            yield from consumer_timeout_note(self._url is not None and CONSUMER_OPTION in self._url.options)
-        yield from broker_findings(self.app, options.queues)
+        yield from broker_findings(self.app, options.queues, consumer_timeout=self._hold())
 
     def open_store(self) -> Store | None:
         """The result store in the same Redis; RabbitMQ holds none."""

@@ -9,12 +9,14 @@ from celery.app.defaults import NAMESPACES, flatten
 from kombu.exceptions import OperationalError
 
 from taskbridge.check.amqp import NOWHERE, TWICE, QueueState, amqp_findings
-from taskbridge.check.finding import error, note, unreachable, warning
+from taskbridge.check.consumer_timeout import consumer_timeout_findings
+from taskbridge.check.finding import error, unreachable, warning
 from taskbridge_celery.confirms import Confirms
 from taskbridge_celery.publisher import ANSWER_SECONDS, CONNECT_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import timedelta
 
     from celery import Celery
 
@@ -23,11 +25,16 @@ if TYPE_CHECKING:
 CLOSE = 0.85
 """A name less like one of Celery's is taken for the application's own, which Celery allows."""
 
+AMQP_PORT = 5672
+
 LIMITS = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 
-def broker_findings(app: Celery, queues: Sequence[str], /) -> Iterator[Finding]:
-    """Look at the server on a connection of its own, with limits of time."""
+def broker_findings(app: Celery, queues: Sequence[str], /, *, consumer_timeout: timedelta) -> Iterator[Finding]:
+    """Look at the server on a connection of its own, with limits of time.
+
+    `consumer_timeout` is RabbitMQ's, as the URL or its default has it.
+    """
     connection = app.connection_for_write(connect_timeout=CONNECT_SECONDS)
     is_redis = connection.transport.driver_type == "redis"
     waits = (
@@ -48,6 +55,12 @@ def broker_findings(app: Celery, queues: Sequence[str], /) -> Iterator[Finding]:
             yield from redis_findings(channel.client)
         else:
             yield from amqp_findings(_Probe(app, connection), queues)
+            yield from consumer_timeout_findings(
+                connection.hostname or "localhost",
+                connection.port or AMQP_PORT,
+                believed=consumer_timeout,
+                remedy="State the server's with ?consumer_timeout=, or change it there.",
+            )
     finally:
         connection.collect(socket_timeout=0.1)
 
@@ -81,17 +94,6 @@ def setting_findings(app: Celery, /) -> Iterator[Finding]:
             "confirm_publish is off",
             consequence="What your app itself publishes is lost when RabbitMQ crashes; TaskBridge's own jobs are not.",
             remedy="Set broker_transport_options = {'confirm_publish': True}.",
-        )
-
-
-def consumer_timeout_note(stated: bool, /) -> Iterator[Finding]:
-    """RabbitMQ tells no client its limit."""
-    if not stated:
-        yield note(
-            "RabbitMQ's consumer_timeout",
-            "taken for RabbitMQ's default of 30 minutes, since no client can read it",
-            consequence="If the server's is shorter, a longer job is given out again while it runs.",
-            remedy="Compare: rabbitmqctl environment. State another with ?consumer_timeout=.",
         )
 
 

@@ -6,6 +6,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.check.amqp import ANSWER_SECONDS, NOWHERE, TWICE, QueueState, amqp_findings
+from taskbridge.check.consumer_timeout import DEFAULT, consumer_timeout_findings
 from taskbridge.check.finding import note, unreachable
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ def amqp_broker_findings(broker: RabbitmqBroker, queues: Sequence[str], /) -> It
         yield from amqp_findings(probe, queues)
         if not connection.is_open:
             return
+        yield from consumer_timeout_findings(
+            parameters[0].host,
+            parameters[0].port,
+            believed=DEFAULT,
+            remedy="Raise it on the server to 30 minutes or more (1800000).",
+        )
         dead = sum(state.messages for name in queues if (state := probe.queue(f"{name}.XQ")))
         if dead:
             yield note(
