@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from taskbridge.backend import CanCheck, WorkerOptions
-from taskbridge.check.finding import Finding, error
+from taskbridge.check.finding import Finding, error, note
 from taskbridge.check.outbox import outbox_findings
 from taskbridge.check.store import store_findings
 from taskbridge.check.tasks import schedule_findings, task_findings
 from taskbridge.errors import TaskBridgeError
+from taskbridge.settings import BackendURL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,10 +68,18 @@ def check_backend(
 def _findings(
     alias: str, tasks: Sequence[Task[..., Any, Any]], router: Router, options: WorkerOptions
 ) -> Iterator[Finding]:
+    target = router.backend_settings(alias).target
+    if isinstance(target, BackendURL) and target.options.get("serializer") == "pickle":
+        yield note(
+            "serializer",
+            "pickle is written and read",
+            consequence="Whoever can write to the broker runs what they like in the workers.",
+            remedy="Take ?serializer=pickle out once no legacy code reads or writes these queues.",
+        )
     backend = router.backend(alias)
     if isinstance(backend, CanCheck):
         yield from backend.check(options)
     yield from task_findings(tasks, router, grace=options.grace)
-    yield from schedule_findings(alias)
+    yield from schedule_findings(alias, router)
     yield from store_findings(alias, router)
-    yield from outbox_findings(alias, router)
+    yield from outbox_findings(alias, tasks, router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.check.finding import Finding, error, note, warning
@@ -13,10 +14,13 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from taskbridge.router import Router
+    from taskbridge.schedules import Schedule
     from taskbridge.task import Task
 
 FAR_APART = 20
 """Timeouts on one queue whose ratio is larger are those of slow and of quick tasks."""
+TOGETHER = 4
+"""More schedules than these at the same moments are a crowd."""
 SHOWN = 5
 """Tasks that are named where many have the same."""
 
@@ -86,10 +90,10 @@ def _mixed_queues(tasks: Sequence[Task[..., Any, Any]]) -> Iterator[Finding]:
             )
 
 
-def schedule_findings(alias: str) -> Iterator[Finding]:
+def schedule_findings(alias: str, router: Router, /) -> Iterator[Finding]:
     """Let every schedule of this backend meet it."""
     try:
-        schedules = [schedule for schedule in known_schedules() if schedule.task.options.backend == alias]
+        known = list(known_schedules())
     except TaskBridgeError as problem:
         yield error(
             "periodic tasks",
@@ -98,7 +102,19 @@ def schedule_findings(alias: str) -> Iterator[Finding]:
             remedy="The message says what to change.",
         )
         return
+    aliases = router.settings.backends
+    for schedule in known:
+        if schedule.task.options.backend not in aliases and alias == next(iter(aliases)):
+            yield error(
+                f"schedule {schedule.name}",
+                f"{schedule.task.name} belongs to a backend {schedule.task.options.backend!r}, which is not set",
+                consequence="It is never enqueued by the clock.",
+                remedy="Set the backend, or give the task another: backend=.",
+            )
+    schedules = [schedule for schedule in known if schedule.task.options.backend == alias]
+    yield from _crowded(schedules)
     for schedule in schedules:
+        yield from _overtaking(schedule)
         try:
             schedule.bind()
         except TaskBridgeError as refusal:
@@ -108,6 +124,36 @@ def schedule_findings(alias: str) -> Iterator[Finding]:
                 consequence="No worker of this backend starts with its scheduler.",
                 remedy="The refusal says what to do instead.",
             )
+
+
+def _crowded(schedules: Sequence[Schedule]) -> Iterator[Finding]:
+    together: dict[str, list[str]] = {}
+    for schedule in schedules:
+        if not schedule.jitter:
+            together.setdefault(str(schedule.timetable), []).append(schedule.name)
+    for timetable, names in together.items():
+        if len(names) > TOGETHER:
+            yield note(
+                "periodic tasks",
+                f"{_names(names)} tick at the same moments: {timetable}",
+                consequence="Their jobs come all at once, and wait for one another.",
+                remedy="Spread them: jitter=timedelta(...).",
+            )
+
+
+def _overtaking(schedule: Schedule) -> Iterator[Finding]:
+    timeout = schedule.task.options.timeout
+    if timeout is None or schedule.overlap == "skip":
+        return
+    nominal = schedule.timetable.after(datetime.now(UTC))
+    period = schedule.timetable.after(nominal) - nominal
+    if timeout > period:
+        yield note(
+            f"schedule {schedule.name}",
+            f"it ticks every {period.total_seconds():g} s, and its task may take {timeout.total_seconds():g} s",
+            consequence="A tick may run while the one before does.",
+            remedy="Say overlap='skip', or give the task a shorter timeout.",
+        )
 
 
 def _names(names: Sequence[str]) -> str:

@@ -6,20 +6,26 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import Error
 from django.core.checks import Warning as CheckWarning
+from django.db import DEFAULT_DB_ALIAS
+from django.db import router as databases
 
 from taskbridge.django import framework
 from taskbridge.django.adoption import find
 from taskbridge.django.discovery import set_up
 from taskbridge.django.keywords import options_on
+from taskbridge.django.task import said
 from taskbridge.errors import ConfigurationError
+from taskbridge.outbox import on_django
+from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.settings import BackendURL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from django.core.checks import CheckMessage
 
@@ -36,21 +42,22 @@ def backend_findings(backend: Any, /) -> Iterator[CheckMessage]:
     except ConfigurationError as problem:
         yield Error(f"TASKS[{alias!r}] cannot be used: {problem}", id="taskbridge.E001")
         return
-    timing = router.backend_settings(alias).timing
     if engine == "memory" and not settings.DEBUG:
         yield CheckWarning(
             f"TASKS[{alias!r}] keeps its jobs in the process that enqueues them: they end with it.",
             hint="memory:// is for tests. Say in OPTIONS['url'] where the jobs shall lie.",
             id="taskbridge.W001",
         )
+    timings = _timings(alias)
     atomic = [name for name, database in settings.DATABASES.items() if database.get("ATOMIC_REQUESTS")]
-    if atomic and timing == "now":
+    if atomic and "now" in timings:
         yield CheckWarning(
             f"Requests are transactions on DATABASES {', '.join(atomic)}, and jobs of TASKS[{alias!r}] go to their "
             f"broker at once: they start before the commit, and are there after a rollback.",
             hint="OPTIONS: 'timing': 'on_commit' or 'outbox'.",
             id="taskbridge.W002",
         )
+    yield from _transaction_findings(alias, timings, atomic)
     yield from _cache_findings(alias)
     yield from _task_findings(backend)
 
@@ -80,6 +87,55 @@ def project_findings() -> Iterator[CheckMessage]:
                 hint="Name an alias whose BACKEND is taskbridge.django.Backend, or take the options off.",
                 id="taskbridge.W005",
             )
+
+
+def _timings(alias: str) -> dict[str, set[str]]:
+    """When jobs of the alias go to their broker, and which applications have tasks of which timing."""
+    usual = router.backend_settings(alias).timing
+    timings: dict[str, set[str]] = {}
+    tasks = [(task.module_path, said(task).get("timing")) for task in _loaded_tasks() if task.backend == alias]
+    tasks += [(task.module_path, task.options.timing) for task in registry if task.options.backend == alias]
+    for path, timing in tasks:
+        config = apps.get_containing_app_config(path)
+        timings.setdefault(timing or usual, set()).add(config.label if config else "")
+    return timings or {usual: set()}
+
+
+def _transaction_findings(alias: str, timings: Mapping[str, set[str]], atomic: Sequence[str]) -> Iterator[CheckMessage]:
+    labels = timings.get("outbox", set()) | timings.get("on_commit", set())
+    if timings.keys() <= {"now"}:
+        return
+    home = on_django.alias_of(None)
+    if "outbox" in timings:
+        if not on_django.has_outbox():
+            yield Error(
+                f"Jobs of TASKS[{alias!r}] go to the outbox, and DATABASES[{home!r}] is of a kind that can have none.",
+                hint="An outbox is kept on SQLite and PostgreSQL: route the model taskbridge.OutboxRow there, or take "
+                "'timing': 'on_commit'.",
+                id="taskbridge.E004",
+            )
+        if router.settings.outbox and all(url.startswith("django://") for url in router.settings.outbox):
+            named = [urlsplit(url).netloc or DEFAULT_DB_ALIAS for url in router.settings.outbox]
+            if home not in named:
+                yield CheckWarning(
+                    f"Jobs of TASKS[{alias!r}] are written into the outbox in DATABASES[{home!r}], and only that in "
+                    f"{', '.join(named)} is handed on.",
+                    hint=f"The setting `outbox`: add django://{home}, or take it out.",
+                    id="taskbridge.W008",
+                )
+    used = set(atomic) or {
+        databases.db_for_write(model)
+        for label in labels - {""}
+        for model in apps.get_app_config(label).get_models()
+        if model._meta.managed  # noqa: SLF001 - Django documents it as the way to ask a model
+    }
+    if used and home not in used:
+        yield CheckWarning(
+            f"Jobs of TASKS[{alias!r}] wait for transactions of DATABASES[{home!r}], and the code has its transactions "
+            f"on {', '.join(sorted(used))}: jobs are sent before these commit, and after they are rolled back.",
+            hint="Route the model taskbridge.OutboxRow to the database that the code writes to (DATABASE_ROUTERS).",
+            id="taskbridge.W007",
+        )
 
 
 def _cache_findings(alias: str) -> Iterator[CheckMessage]:

@@ -108,11 +108,15 @@ class OutboxTable:
 
     def exists(self) -> bool:
         """Whether the database has an outbox."""
-        return self._database.run(lambda cursor: self._version(cursor) > 0)
+        return self.version() > 0
+
+    def version(self) -> int:
+        """The number of the last step of the application's tables that the database has had; 0 for none."""
+        return self._database.run(self._version)
 
     def create(self) -> None:
         """Create the application's tables or bring them up to date. Safe to call from many processes at once."""
-        if self._database.run(self._version) < len(schema.APPLICATION_STEPS):
+        if self.version() < len(schema.APPLICATION_STEPS):
             self._database.in_transaction(lambda cursor: schema.upgrade_application(cursor, self._dialect))
 
     def hold(self, holder: str, span: timedelta) -> bool:

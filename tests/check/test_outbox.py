@@ -14,6 +14,7 @@ from taskbridge.backend import WorkerOptions
 from taskbridge.check.run import check_backend
 from taskbridge.outbox import open_outbox
 from taskbridge.router import router
+from taskbridge.store import schema
 from taskbridge.testing import MemoryBackend
 from tests.outbox.tasks import note
 
@@ -32,8 +33,8 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 def said(alias: str = "default") -> list[str]:
     options = WorkerOptions(alias=alias, queues=("default",), concurrency=1, grace=timedelta(seconds=30))
-    checked = check_backend(alias, [], router, options=options)
-    return [finding.what for finding in checked.findings if finding.about.startswith("outbox in ")]
+    checked = check_backend(alias, [note], router, options=options)
+    return [finding.what for finding in checked.findings if finding.about.startswith("outbox")]
 
 
 def test_an_outbox_without_tables_or_out_of_reach_is_found(url: str, tmp_path: Path) -> None:
@@ -60,3 +61,27 @@ def test_what_was_given_up_and_what_nobody_hands_on_is_found_for_its_backend(url
     assert given_up.startswith("1 jobs were given up")
     assert late.startswith("a job has waited there for 60")
     assert said("other") == []
+    with sqlite3.connect(tmp_path / "app.db") as connection:
+        connection.execute("UPDATE taskbridge_outbox SET backend = 'gone' WHERE dead_at IS NULL")
+    connection.close()
+    assert said()[-1] == "1 jobs wait for a backend 'gone', which is not set"
+    assert said("other") == []
+
+
+def test_tables_that_older_code_made_are_found(url: str, tmp_path: Path) -> None:
+    with closing(open_outbox(url)) as table:
+        table.create()
+    with sqlite3.connect(tmp_path / "app.db") as connection:
+        connection.execute(f"DELETE FROM {schema.APPLICATION_VERSIONS} WHERE version > 1")
+    connection.close()
+    assert said() == [f"the tables are of step 1, and the code of step {len(schema.APPLICATION_STEPS)}"]
+
+
+def test_an_outbox_that_no_settings_name_is_found_where_it_is_used(tmp_path: Path) -> None:
+    taskbridge.configure("memory://?timing=outbox")
+    try:
+        assert said() == ["the settings name no database whose outbox is handed on"]
+        taskbridge.configure("memory://")
+        assert said() == []
+    finally:
+        router.configure(None)

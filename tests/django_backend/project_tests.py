@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.template import Context, Engine
 from django.test import override_settings
@@ -113,6 +114,56 @@ def test_jobs_that_do_not_wait_for_the_commit_of_a_request_are_a_warning(monkeyp
     for timing, expected in (("now", True), ("on_commit", False), ("outbox", False)):
         found = ids(TASKS={**with_default(url=url, timing=timing), "Second": waiting, "Any": waiting})
         assert ("taskbridge.W002" in found) is expected
+
+
+def test_tasks_that_say_when_they_go_are_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr("taskbridge.django.checks._loaded_tasks", lambda: [tasks.double.using(timing="on_commit")])
+    monkeypatch.setattr("taskbridge.django.checks.registry", [])
+    assert "taskbridge.W002" not in ids(TASKS={"default": with_default(url="huey+sqlite:///./queue.db")["default"]})
+
+
+class ToAnother:
+    """A database router that wants the outbox elsewhere."""
+
+    def db_for_write(self, model: Any, **_: Any) -> str | None:
+        return "other" if model._meta.label == "taskbridge.OutboxRow" else None
+
+
+@pytest.fixture
+def another(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A second database, in which the outbox is."""
+    other = connections.create_connection("default")
+    other.alias = "other"
+    monkeypatch.setitem(connections.settings, "other", dict(settings.DATABASES["default"]))
+    with override_settings(DATABASE_ROUTERS=[ToAnother()]):
+        connections["other"] = other
+        yield {"DATABASE_ROUTERS": [ToAnother()]}
+        del connections["other"]
+
+
+def test_an_outbox_apart_from_the_transactions_of_the_code_is_a_warning(
+    another: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = with_default(url="huey+sqlite:///./queue.db", timing="outbox")
+    assert "taskbridge.W007" not in ids(TASKS=waiting, **another)
+    monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
+    assert "taskbridge.W007" in ids(TASKS=waiting, **another)
+    assert "taskbridge.W007" not in ids(TASKS=waiting, DATABASE_ROUTERS=[])
+
+
+def test_an_outbox_that_nobody_hands_on_is_a_warning(another: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = with_default(url="huey+sqlite:///./queue.db", timing="outbox")
+    monkeypatch.setenv("TASKBRIDGE_OUTBOX", "django://default")
+    assert "taskbridge.W008" in ids(TASKS=waiting, **another)
+    assert "taskbridge.W008" not in ids(TASKS=waiting, DATABASE_ROUTERS=[])
+
+
+def test_an_outbox_in_a_database_that_can_have_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = with_default(url="huey+sqlite:///./queue.db", timing="outbox")
+    assert "taskbridge.E004" not in ids(TASKS=waiting)
+    monkeypatch.setattr(connection, "vendor", "oracle")
+    assert "taskbridge.E004" in ids(TASKS=waiting)
 
 
 def test_kept_connections_that_nobody_looks_after_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
