@@ -34,12 +34,12 @@ def fails_below_zero(number: int) -> int:
     return number
 
 
-PLAIN, WITH_RESULT, WITH_KEY, WITH_BOTH = (
+TASKS = PLAIN, WITH_KEY, WITH_RESULT, WITH_BOTH = tuple(
     taskbridge.task(name=f"counted.{name}", retry=RETRIES, **options)(fails_below_zero)
     for name, options in (
         ("plain", {}),
-        ("result", {"result": True}),
         ("key", ONCE),
+        ("result", {"result": True}),
         ("both", {"result": True, **ONCE}),
     )
 )
@@ -52,6 +52,9 @@ class Counted:
         self.store = store
         self._counting = counting
         self._run = Runner(router.backend(), Environment(alias="default", registry=registry, open_store=lambda: store))
+        for task in TASKS:  # tables are made, and a server is given its scripts
+            for number in (0, -1):
+                self._run(job(task, number), attempt=1)
 
     def __call__(self, message: Message, *, attempt: int = 1) -> tuple[object, int]:
         with self._counting() as counts:
@@ -111,11 +114,7 @@ def job(task: Any, number: int) -> Message:
 
 
 def test_a_key_costs_a_job_with_a_result_nothing_and_another_job_two_writes(counted: Counted) -> None:
-    tasks = (PLAIN, WITH_KEY, WITH_RESULT, WITH_BOTH)
-    for task in tasks:  # servers are given their scripts, and tables are made
-        counted(job(task, 0))
-        counted(job(task, -1))
-    assert [counted(job(task, 1)) for task in tasks] == [
+    assert [counted(job(task, 1)) for task in TASKS] == [
         (Done(1), 0),
         (Done(1), 2),
         (Done(1), 2),
@@ -126,10 +125,12 @@ def test_a_key_costs_a_job_with_a_result_nothing_and_another_job_two_writes(coun
     assert len({count for _, count in failed.values()}) == 1, "the key is given back with the record of the failure"
 
 
-def test_a_second_delivery_costs_one_question(counted: Counted) -> None:
-    sent = job(WITH_BOTH, 2)
-    counted(sent)
-    assert counted(sent) == (Skipped(sent.id), 1)
+def test_what_is_skipped_costs_one_question_and_the_result_of_another_job_two_more(counted: Counted) -> None:
+    for task, count in ((WITH_BOTH, 3), (WITH_KEY, 1)):
+        sent = job(task, 2)
+        counted(sent)
+        assert counted(sent) == (Skipped(sent.id), 1)
+        assert counted(job(task, 2)) == (Skipped(sent.id), count)
 
 
 def test_the_start_of_a_job_that_has_waited_for_its_key_is_a_write_of_its_own(counted: Counted) -> None:
@@ -137,7 +138,6 @@ def test_the_start_of_a_job_that_has_waited_for_its_key_is_a_write_of_its_own(co
     held = counted.store.claim_key("counted.both:3", job="other", holder="other", span=minute, waits="none")
     assert isinstance(counted(sent)[0], Again)
     counted.store.release_key(held)
-    counted(job(WITH_RESULT, 3))
     assert counted(sent, attempt=2) == (Done(3), 3)
     record = counted.store.read(sent.id)
     assert record is not None
