@@ -250,7 +250,7 @@ class Binding(Generic[R]):
         store = self._store or self._open_store()
         return None if store is None else store.read(job_id)
 
-    def cancel(self, job_id: str, /) -> Cancellation:
+    def cancel(self, job_id: str, /, *, terminate: bool = False) -> Cancellation:
         """Cancel a job of this task.
 
         Raises:
@@ -265,8 +265,22 @@ class Binding(Generic[R]):
                 support.note if support.is_refused else "declare it with @task(cancellable=True), or with result=True."
             )
             raise UnsupportedFeature(f"A job of {self._task.name!r} on {self.alias!r} cannot be cancelled: {why}")
-        answer = cancel(job_id, self.alias, backend=self.backend, store=self._open_store(), ttl=self._result_ttl)
-        return Cancellation.ASKED if answer is Cancellation.UNKNOWN and options.cancellable else answer
+        if terminate and not options.cancellable:
+            raise UnsupportedFeature(
+                f"A running job of {self._task.name!r} on {self.alias!r} cannot be terminated: its workers look for "
+                f"that only if it is declared with @task(cancellable=True). cancel() without terminate= works."
+            )
+        answer = cancel(
+            job_id,
+            self.alias,
+            backend=self.backend,
+            store=self._open_store(),
+            ttl=self._result_ttl,
+            terminate=terminate,
+        )
+        if answer is Cancellation.UNKNOWN and options.cancellable:
+            return Cancellation.TERMINATING if terminate else Cancellation.ASKED
+        return answer
 
     def decode(self, record: Record, /) -> R:
         """The recorded value, as the task's return annotation has it."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.backend import CanCancel
+from taskbridge.errors import UnsupportedFeature
 from taskbridge.store.record import DetailStatus, NewRecord
 from taskbridge.store.transition import Withdrawn
 
@@ -28,6 +29,8 @@ class Cancellation(StrEnum):
     ASKED = "asked"
     """No further attempt will start. One that runs now goes on, and can see through its context that it is asked to
     end."""
+    TERMINATING = "terminating"
+    """No further attempt will start. One that runs now is ended by its worker, at its next look at the store."""
     ALREADY_FINISHED = "already_finished"
     """It has ended."""
     UNKNOWN = "unknown"
@@ -37,19 +40,33 @@ class Cancellation(StrEnum):
     @property
     def is_effective(self) -> bool:
         """True if no further attempt will start."""
-        return self in (Cancellation.REMOVED, Cancellation.WILL_NOT_START, Cancellation.ASKED)
+        return self not in (Cancellation.ALREADY_FINISHED, Cancellation.UNKNOWN)
 
 
-def cancel(job_id: str, alias: str, /, *, backend: Backend, store: Store | None, ttl: timedelta) -> Cancellation:
-    """Cancel one job; it may be repeated. `ttl` is how long the record of a job that has ended is kept.
+def cancel(
+    job_id: str, alias: str, /, *, backend: Backend, store: Store | None, ttl: timedelta, terminate: bool = False
+) -> Cancellation:
+    """Cancel one job; it may be repeated.
+
+    Args:
+        job_id: which.
+        alias: the backend's.
+        backend: where it may lie.
+        store: where it is recorded.
+        ttl: how long the record of a job that has ended is kept.
+        terminate: end an attempt that runs, if its task is `cancellable`.
 
     Raises:
+        UnsupportedFeature: the backend's workers end no running attempt.
         StoreUnavailable: the store did not answer.
         EnqueueError: the broker did not answer.
     """
+    support = backend.capabilities.terminate
+    if terminate and support.is_refused:
+        raise UnsupportedFeature(f"cancel(terminate=True) is refused on {alias!r}, {backend.engine}: {support.note}")
     if store is not None:
         # First, so that whoever is given the job from here on finds it.
-        store.ask_to_cancel(job_id, kept=KEPT)
+        store.ask_to_cancel(job_id, kept=KEPT, terminate=terminate)
     is_removed = isinstance(backend, CanCancel) and backend.cancel(job_id)
     if store is None:
         return Cancellation.REMOVED if is_removed else Cancellation.UNKNOWN
@@ -59,13 +76,15 @@ def cancel(job_id: str, alias: str, /, *, backend: Backend, store: Store | None,
         return Cancellation.REMOVED if is_removed else Cancellation.UNKNOWN
     if not record.is_finished and store.record(_job(record, ttl), Withdrawn(at=datetime.now(UTC))):
         return Cancellation.REMOVED if is_removed else Cancellation.WILL_NOT_START
-    return _outcome(store.read(job_id) or record)
+    return _outcome(store.read(job_id) or record, terminate)
 
 
-def _outcome(record: Record) -> Cancellation:
+def _outcome(record: Record, terminate: bool) -> Cancellation:
     if record.detail_status is DetailStatus.CANCELLED:
         return Cancellation.WILL_NOT_START
-    return Cancellation.ALREADY_FINISHED if record.is_finished else Cancellation.ASKED
+    if record.is_finished:
+        return Cancellation.ALREADY_FINISHED
+    return Cancellation.TERMINATING if terminate else Cancellation.ASKED
 
 
 def _job(record: Record, ttl: timedelta) -> NewRecord:

@@ -54,7 +54,7 @@ def refused(why: str) -> Support:
 WAITS_IN_STORE: Final = (
     "a longer delay is emulated: the job waits in the store, and a scheduler hands it over when it is due"
 )
-"""What `beyond` says of a `run_after` on a backend that has a store."""
+"""What `beyond` says of a `run_after`, or of a retry, on a backend that has a store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,8 @@ class Capabilities:
     result: Support
     cancel: Support
     """A job that waits, for its turn, its time or its next attempt, can be cancelled for good."""
+    terminate: Support
+    """A running attempt of a `cancellable` job can be ended: as promptly as by a timeout."""
     dead_letters: Support
     """A job that fails for good is kept with its reason, and may be enqueued again by command."""
     context: Support

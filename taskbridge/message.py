@@ -138,6 +138,9 @@ class Again(msgspec.Struct, frozen=True):
 
     delay: timedelta
     error: BaseException | None
+    is_held: bool = False
+    """The job waits in the store already, so that all that is left to do is to acknowledge it. Only where the record's
+    `retry` says what happens `beyond` its ceiling."""
 
 
 class Dead(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ class TaskOptions:
     delivery: Delivery | None = None
     """None: the best that the backend holds."""
     cancellable: bool = False
-    """May be cancelled although it has no result."""
+    """May be cancelled although it has no result, and terminated while it runs."""
     key: str | Callable[..., str] | None = None
     """What is done once: a template over the arguments, or a function of those that it names."""
     key_ttl: timedelta = DEFAULT_KEY_TTL

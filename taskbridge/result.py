@@ -38,7 +38,7 @@ class ResultSource(Protocol[T_co]):
     def read(self, job_id: str, /) -> Record | None:
         """What is recorded of a job of this task."""
 
-    def cancel(self, job_id: str, /) -> Cancellation:
+    def cancel(self, job_id: str, /, *, terminate: bool = False) -> Cancellation:
         """Cancel a job of this task."""
 
     def decode(self, record: Record, /) -> T_co:
@@ -146,22 +146,27 @@ class TaskResult(Generic[T]):
         self._record = await asyncio.to_thread(self._source.read, self.id)
         self._is_read = True
 
-    def cancel(self) -> Cancellation:
+    def cancel(self, *, terminate: bool = False) -> Cancellation:
         """Cancel the job: it does not start any more, or is asked to end; the answer says which. May be repeated.
 
+        Args:
+            terminate: an attempt that runs is not asked but ended, as at a timeout: `CancelRequested` is raised in it.
+                Its task must be `cancellable`.
+
         Raises:
-            UnsupportedFeature: its task has no results and is not `cancellable`, and the backend takes no job back.
+            UnsupportedFeature: its task has no results and is not `cancellable`, and the backend takes no job back; or
+                what runs cannot be terminated.
             StoreUnavailable: the store did not answer.
             EnqueueError: the broker did not answer.
         """
         self._is_read = False
-        return self._source.cancel(self.id)
+        return self._source.cancel(self.id, terminate=terminate)
 
-    async def acancel(self) -> Cancellation:
+    async def acancel(self, *, terminate: bool = False) -> Cancellation:
         """`cancel` without blocking the event loop."""
         import asyncio
 
-        return await asyncio.to_thread(self.cancel)
+        return await asyncio.to_thread(self.cancel, terminate=terminate)
 
     def wait(self, timeout: timedelta | None = None, *, in_task: bool = False) -> T:
         """What the task returned, as soon as it has; a timeout of None waits without end.

@@ -104,17 +104,21 @@ class Router:
         backend = self.backend(alias)
         return backend.open_store() if isinstance(backend, HasStore) else None
 
-    def cancel(self, job_id: str, alias: str = "default", /) -> Cancellation:
+    def cancel(self, job_id: str, alias: str = "default", /, *, terminate: bool = False) -> Cancellation:
         """Cancel one job of this alias; what came of it. It may be repeated.
 
+        `terminate` ends an attempt that runs, if its task is `cancellable`.
+
         Raises:
+            UnsupportedFeature: the backend's workers end no running attempt.
             StoreUnavailable: the store did not answer.
             EnqueueError: the broker did not answer.
         """
         from taskbridge.cancellation import cancel
 
         ttl = self.backend_settings(alias).result_ttl
-        return cancel(job_id, alias, backend=self.backend(alias), store=self.store(alias), ttl=ttl)
+        backend, store = self.backend(alias), self.store(alias)
+        return cancel(job_id, alias, backend=backend, store=store, ttl=ttl, terminate=terminate)
 
     def bind(self, task: Task[Any, Any, Any], /) -> Binding[Any]:
         """Let a task meet its backend: every capability refusal happens here, before any I/O."""

@@ -49,7 +49,9 @@ class Source:
         self.off_reason = off_reason
         self.reads = 0
 
-    def cancel(self, job_id: str, /) -> Cancellation:
+    def cancel(self, job_id: str, /, *, terminate: bool = False) -> Cancellation:
+        if terminate:
+            return Cancellation.TERMINATING
         taken = self.store.record(JOB, Withdrawn(at=NOW))
         return Cancellation.WILL_NOT_START if taken and job_id == JOB.id else Cancellation.UNKNOWN
 

@@ -119,6 +119,7 @@ class CeleryBackend(Backend):
             "parking": parking,
             "counter": NoCounter() if self._is_redis else QueueCounter(self._publisher),
             "ceiling": self._hold() / 2,
+            "priority_of": staticmethod(self._priority_of),
         }
         tasks = registry.by_wire_name(self)
         register(self.app, tasks, shared)
@@ -228,6 +229,11 @@ class CeleryBackend(Backend):
         if self._has_native_workers:
             return message.task, to_native_worker(message, parent=parent), {**options, **_for_native_worker(message)}
         return message.task, to_native(message, parent=parent), options
+
+    def _priority_of(self, level: int, /) -> int:
+        if self._is_redis:
+            return priority.from_redis_step(level)
+        return priority.from_amqp_level(level, self._max_priority) if self._max_priority else 0
 
     def _parent(self) -> tuple[str, str] | None:
         task = self.app.current_worker_task

@@ -9,6 +9,7 @@ from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulate
 from taskbridge.worker import (
     CANCEL_COST,
     KEY_COST,
+    TERMINATE_COST,
     AtMostOnce,
     Cancellations,
     DeadLetters,
@@ -17,6 +18,7 @@ from taskbridge.worker import (
     Expiry,
     Results,
     Retries,
+    Termination,
 )
 
 CONSUMER_OPTION: Final = "consumer_timeout"
@@ -55,7 +57,12 @@ def record(
             if has_store
             else refused("it needs a store to keep keys in. Name one, for example ?store=redis://host/0.")
         ),
-        retry=emulated(Retries, cost="one message more for each further attempt, which a worker holds until it is due"),
+        retry=emulated(
+            Retries,
+            cost="one message more for each further attempt, which a worker holds until it is due",
+            ceiling=min(HELD, hold / 2) if has_store else None,
+            beyond=WAITS_IN_STORE if has_store else None,
+        ),
         timeout=_timeout(is_redis, hold),
         prompt_timeout=(
             native("an attempt has its process's main thread, where a signal interrupts a blocking call")
@@ -78,6 +85,11 @@ def record(
             else refused(
                 "a revoke of Celery's is forgotten when its workers stop. Name a store, for example ?store=redis://host/0."
             )
+        ),
+        terminate=(
+            emulated(Termination, cost=TERMINATE_COST)
+            if has_store
+            else refused("the wish is kept in a store. Name one, for example ?store=redis://host/0.")
         ),
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")
@@ -104,6 +116,7 @@ def native_record(*, is_redis: bool, max_priority: int, hold: timedelta) -> Capa
         priority=_priority(is_redis, max_priority),
         result=refused(f"{ours}, or read Celery's own results."),
         cancel=refused(f"{ours}, or use Celery's own revoke."),
+        terminate=refused(f"{ours}, or use Celery's own revoke(terminate=True)."),
         dead_letters=refused(f"{ours}; Celery logs what failed and drops it."),
         context=refused(f"{ours}."),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, assert_never
 
 from celery import Task, signals
 from celery.exceptions import Ignore, Reject, Retry
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from taskbridge_celery.publisher import Publisher
 
 
+class PriorityOf(Protocol):
+    """Gives a task's priority for the one that the broker knows."""
+
+    def __call__(self, level: int, /) -> int: ...
+
+
 class Native(Task):
     """What Celery calls. Our own semantics replace Celery's retries, limits, expiry and results."""
 
@@ -48,6 +54,7 @@ class Native(Task):
     parking: ClassVar[Parking]
     counter: ClassVar[Counter]
     ceiling: ClassVar[timedelta]
+    priority_of: ClassVar[PriorityOf]
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         request = self.request
@@ -56,7 +63,9 @@ class Native(Task):
             publish_again(self, request, due=due, retries=request.retries, ceiling=self.ceiling, crashed=seen)
             raise Ignore
         try:
-            message = from_native(_headers(request), args, kwargs, queue_name=_queue(request))
+            message = from_native(
+                _headers(request), args, kwargs, queue_name=_queue(request), priority=_priority(self, request)
+            )
         except UndecodableMessage as error:
             if self.parking.keep_call(self, args, kwargs, error=error):
                 raise
@@ -85,10 +94,11 @@ def settle(task: Native, message: Message, outcome: Outcome, /, *, crashed: int)
     match outcome:
         case Done(value):
             return value if message.headers is None else None
-        case Again(delay, error):
-            due = datetime.now(UTC) + delay
-            request = task.request
-            publish_again(task, request, due=due, retries=request.retries + 1, ceiling=task.ceiling, crashed=crashed)
+        case Again(delay, error, is_held):
+            due, request = datetime.now(UTC) + delay, task.request
+            retries = request.retries + 1
+            if not is_held:
+                publish_again(task, request, due=due, retries=retries, ceiling=task.ceiling, crashed=crashed)
             raise Retry(exc=error if isinstance(error, Exception) else None, when=due)
         case Dead(error, reason):
             if not task.parking.bury(task, reason=reason, error=error):
@@ -108,6 +118,12 @@ def _headers(request: Any) -> dict[str, Any]:
 def _queue(request: Any) -> str:
     info = request.delivery_info or {}
     return info.get("routing_key") or "default"
+
+
+def _priority(task: Native, request: Any) -> int:
+    level = (request.delivery_info or {}).get("priority")
+    is_ours = HEADER in (request.headers or {})
+    return task.priority_of(level) if is_ours and type(level) is int else 0
 
 
 def start_and_stop(run: Run, /) -> None:

@@ -27,13 +27,12 @@ REPR_LENGTH = 1024
 
 
 def to_native(
-    message: Message, /, *, retries: int = 0, parent: tuple[str, str] | None = None, expires: datetime | None = None
+    message: Message, /, *, parent: tuple[str, str] | None = None, expires: datetime | None = None
 ) -> task_message:
     """What Celery's own `apply_async` would build for this job.
 
     Args:
         message: the job.
-        retries: how many attempts lie behind it.
         parent: root id and own id of the Celery task that is running here.
         expires: for a worker that is not ours, and will not read our headers.
 
@@ -56,7 +55,7 @@ def to_native(
         "expires": expires.isoformat() if expires else None,
         "group": None,
         "group_index": None,
-        "retries": retries,
+        "retries": message.headers.attempt - 1 if message.headers is not None else 0,
         "timelimit": [native.get("time_limit"), native.get("soft_time_limit")],
         "root_id": root_id,
         "parent_id": parent_id,

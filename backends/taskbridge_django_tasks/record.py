@@ -6,6 +6,7 @@ from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.worker import (
     CANCEL_COST,
     KEY_COST,
+    TERMINATE_COST,
     AtMostOnce,
     Cancellations,
     DeadLetters,
@@ -14,6 +15,7 @@ from taskbridge.worker import (
     Expiry,
     Results,
     Retries,
+    Termination,
 )
 
 
@@ -60,6 +62,7 @@ def record(*, has_own_workers: bool) -> Capabilities:
             if has_own_workers
             else native("the row is marked as failed, in one step, if no worker has claimed it")
         ),
+        terminate=emulated(Termination, cost=TERMINATE_COST) if has_own_workers else of_ours,
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")
             if has_own_workers

@@ -93,13 +93,14 @@ def _settle(broker: Broker, native: MessageProxy, message: Message, outcome: Out
     match outcome:
         case Done(value):
             return value if message.headers is None and _is_wanted(broker, native) else None
-        case Again(delay, error):
+        case Again(delay, error, is_held):
             options = {
                 "retries": native.options.get("retries", 0) + 1,
                 "requeue_timestamp": current_millis(),
                 "traceback": "".join(traceback.format_exception(error, limit=30)) if error else None,
             }
-            _put_back(broker, native, options, delay=math.ceil(delay.total_seconds() * 1000))
+            if not is_held:
+                _put_back(broker, native, options, delay=math.ceil(delay.total_seconds() * 1000))
             raise PutBack(f"attempt {options['retries']} is followed by another") from error
         case Dead(error):
             raise error

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class PutBack(Retry):
-    """Raised for a message whose successor is enqueued already: all that is left to do is to acknowledge it."""
+    """Raised for a message whose successor is enqueued or kept already: all that is left to do is to acknowledge it."""
 
 
 class Settling(Middleware):

@@ -10,6 +10,7 @@ from taskbridge.capability import WAITS_IN_STORE, Capabilities, Support, emulate
 from taskbridge.worker import (
     CANCEL_COST,
     KEY_COST,
+    TERMINATE_COST,
     AtMostOnce,
     Cancellations,
     DeadLetters,
@@ -18,6 +19,7 @@ from taskbridge.worker import (
     Expiry,
     Results,
     Retries,
+    Termination,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
             if has_store
             else refused("it needs a store to keep keys in. Name one: ?store=redis://... or postgresql://")
         ),
-        retry=emulated(Retries, cost=_RETRY_COST, ceiling=_run_after(kind, has_own_consumer=has_own_consumer).ceiling),
+        retry=_waiting(
+            emulated(Retries, cost=_RETRY_COST, ceiling=_run_after(kind, has_own_consumer=has_own_consumer).ceiling),
+            has_store=has_store,
+        ),
         timeout=emulated(
             Deadline,
             cost="a timer for each attempt with a limit" + (_CONSUMER_TIMEOUT if kind == "amqp" else ""),
@@ -68,6 +73,11 @@ def record(*, kind: Kind, has_own_consumer: bool, max_priority: int, has_store: 
             emulated(Cancellations, cost=CANCEL_COST)
             if has_store
             else refused("Dramatiq takes no job back. Name a store: ?store=redis://... or postgresql://")
+        ),
+        terminate=(
+            emulated(Termination, cost=TERMINATE_COST)
+            if has_store
+            else refused("the wish is kept in a store. Name one: ?store=redis://... or postgresql://")
         ),
         dead_letters=(
             emulated(DeadLetters, cost="one write to the store for a job that fails for good")
@@ -93,6 +103,7 @@ def native_record(*, kind: Kind, max_priority: int) -> Capabilities:
         priority=_priority(kind, max_priority),
         result=refused(f"{ours}, or read Dramatiq's own results."),
         cancel=refused(f"{ours}."),
+        terminate=refused(f"{ours}."),
         dead_letters=refused(f"{ours}, or watch Dramatiq's own dead-letter queue."),
         context=refused(f"{ours}."),
     )

@@ -35,6 +35,8 @@ def to_native(message: Message, /, *, max_priority: int = 0) -> DramatiqMessage[
     options = native_options(message, "name")
     if message.headers is not None:
         options[HEADER] = encode_headers(message.headers)
+        if message.headers.attempt > 1:
+            options["retries"] = message.headers.attempt - 1
     if max_priority:
         options["broker_priority"] = broker_priority(message.priority, max_priority)
     enqueued_at = message.headers.enqueued_at if message.headers is not None else None

@@ -6,6 +6,7 @@ from taskbridge.capability import Capabilities, Support, emulated, native, refus
 from taskbridge.worker import (
     CANCEL_COST,
     KEY_COST,
+    TERMINATE_COST,
     AtMostOnce,
     Cancellations,
     DeadLetters,
@@ -14,6 +15,7 @@ from taskbridge.worker import (
     Expiry,
     Results,
     Retries,
+    Termination,
 )
 
 
@@ -35,6 +37,7 @@ def record(*, has_priority: bool, has_processes: bool, has_claims: bool, has_sto
         priority=_priority(has_priority),
         result=_result(has_store=has_store),
         cancel=_cancel(has_store=has_store),
+        terminate=_terminate(has_store=has_store),
         dead_letters=_dead_letters(has_store=has_store),
         context=native("a member more of our JSON message"),
     )
@@ -55,6 +58,7 @@ def native_record(*, has_priority: bool) -> Capabilities:
         priority=_priority(has_priority),
         result=refused(f"{ours}, or read Huey's own results through Huey."),
         cancel=refused(f"{ours}, or use Huey's own revoke."),
+        terminate=refused(f"{ours}."),
         dead_letters=refused(f"{ours}, or watch for Huey's own signals."),
         context=refused(f"{ours}."),
     )
@@ -102,6 +106,12 @@ def _result(*, has_store: bool) -> Support:
 def _cancel(*, has_store: bool) -> Support:
     if has_store:
         return emulated(Cancellations, cost=CANCEL_COST)
+    return refused("A Huey instance of yours names no server for a store. Write HueyBackend(huey=..., store=URL).")
+
+
+def _terminate(*, has_store: bool) -> Support:
+    if has_store:
+        return emulated(Termination, cost=TERMINATE_COST)
     return refused("A Huey instance of yours names no server for a store. Write HueyBackend(huey=..., store=URL).")
 
 

@@ -8,6 +8,7 @@ from taskbridge.capability import Capabilities, emulated, native, refused
 from taskbridge.worker import (
     CANCEL_COST,
     KEY_COST,
+    TERMINATE_COST,
     AtMostOnce,
     Cancellations,
     DeadLetters,
@@ -16,6 +17,7 @@ from taskbridge.worker import (
     Expiry,
     Results,
     Retries,
+    Termination,
 )
 
 
@@ -39,6 +41,7 @@ def record() -> Capabilities:
         ),
         result=emulated(Results, cost="three writes a job to the store"),
         cancel=emulated(Cancellations, cost=CANCEL_COST),
+        terminate=emulated(Termination, cost=TERMINATE_COST),
         dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("one string in the job's meta"),
     )
@@ -62,6 +65,7 @@ def native_record() -> Capabilities:
         run_after=native("RQ's schedule, if a worker runs --with-scheduler"),
         result=refused(f"{ours}, or read what RQ keeps through RQ."),
         cancel=native("the job is taken off its queue or schedule, in one step"),
+        terminate=refused(f"{ours}, or use RQ's own send_stop_job_command."),
         dead_letters=refused(f"{ours}, or requeue from RQ's own failed jobs."),
         context=refused(f"{ours}."),
     )

@@ -53,6 +53,7 @@ class FolderBackend(Backend):
         priority=native("the priority is in the file's name"),
         result=emulated(worker.Results, cost="three writes a job to a SQLite file beside the queues"),
         cancel=emulated(worker.Cancellations, cost=worker.CANCEL_COST),
+        terminate=emulated(worker.Termination, cost=worker.TERMINATE_COST),
         dead_letters=emulated(worker.DeadLetters, cost="one write to the store for a job that fails for good"),
         context=native("the file holds the whole message"),
     )

@@ -84,5 +84,6 @@ class Release:
 
 def releases(alias: str, store: WaitingStore | None, /) -> Iterator[Duty]:
     """The duty, where delays have to wait at all."""
-    if store is not None and router.backend(alias).capabilities.run_after.beyond is not None:
+    record = router.backend(alias).capabilities
+    if store is not None and (record.run_after.beyond is not None or record.retry.beyond is not None):
         yield Release(alias, store)

@@ -199,11 +199,17 @@ class ScheduleStore(Protocol):
 class CancellationStore(Protocol):
     """The jobs that somebody has cancelled."""
 
-    def ask_to_cancel(self, job_id: str, /, *, kept: timedelta) -> None:
-        """Remember for this time that the job is not to start any more."""
+    def ask_to_cancel(self, job_id: str, /, *, kept: timedelta, terminate: bool = False) -> None:
+        """Remember for this time that the job is not to start any more, or even to be ended while it runs.
+
+        Who asks for less later does not take back what was asked for before.
+        """
 
     def is_asked_to_cancel(self, job_id: str, /) -> bool:
         """Whether that is remembered of the job; one round trip."""
+
+    def asked_to_terminate(self, ids: Sequence[str], /) -> frozenset[str]:
+        """Those of the jobs that are to be ended while they run; one round trip."""
 
     def forget_cancellation(self, job_id: str, /) -> None:
         """Let the job start again."""

@@ -123,10 +123,12 @@ STEPS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE taskbridge_cancellations (id TEXT PRIMARY KEY, until BIGINT NOT NULL)",
         "CREATE INDEX taskbridge_cancellations_until ON taskbridge_cancellations (until)",
     ),
+    ("ALTER TABLE taskbridge_cancellations ADD COLUMN terminates INTEGER NOT NULL DEFAULT 0",),
 )
 """Step 1: results. Step 2: leases, counters, dead letters, and the execution that a result was written by. Step 3: who
 ran a job, and for jobs of Django's API with what. Step 4: jobs that wait for their time. Step 5: idempotency keys. Step
-6: how far the schedules of periodic tasks have come. Step 7: cancellations.
+6: how far the schedules of periodic tasks have come. Step 7: cancellations. Step 8: which of
+them end a running attempt.
 
 All times are microseconds since 1970, UTC. A payload is in base64.
 """

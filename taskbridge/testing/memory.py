@@ -24,6 +24,7 @@ from taskbridge.store import open_store
 from taskbridge.worker import (
     CANCEL_COST,
     KEY_COST,
+    TERMINATE_COST,
     AtMostOnce,
     Cancellations,
     DeadLetters,
@@ -32,6 +33,7 @@ from taskbridge.worker import (
     Expiry,
     Results,
     Retries,
+    Termination,
 )
 from taskbridge.worker.attempt import Environment
 from taskbridge.worker.runner import Runner
@@ -58,6 +60,7 @@ RECORD = Capabilities(
     priority=native("any whole number, larger first"),
     result=emulated(Results, cost="three writes a job to the store"),
     cancel=emulated(Cancellations, cost=CANCEL_COST),
+    terminate=emulated(Termination, cost=TERMINATE_COST),
     dead_letters=emulated(DeadLetters, cost="one write to the store for a job that fails for good"),
     context=native("beside the arguments"),
 )

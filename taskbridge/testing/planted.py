@@ -22,6 +22,7 @@ Bug = Literal[
     "starts early",
     "forgets keys",
     "ignores cancellation",
+    "ignores termination",
 ]
 """One in ten jobs is dropped, or delivered twice; the others touch every job."""
 
@@ -67,4 +68,6 @@ class PlantedBackend(MemoryBackend):
             message.headers.key = ""
         if message.headers is not None and self._bug == "ignores cancellation":
             message.headers.result = message.headers.cancellable = False
+        if message.headers is not None and self._bug == "ignores termination":
+            message.headers.cancellable = False
         return message

@@ -11,11 +11,13 @@ from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
 from taskbridge.worker.runner import ORDER, Runner
+from taskbridge.worker.termination import TERMINATE_COST, Termination
 
 __all__ = [
     "CANCEL_COST",
     "KEY_COST",
     "ORDER",
+    "TERMINATE_COST",
     "AtMostOnce",
     "Attempt",
     "Booted",
@@ -29,6 +31,7 @@ __all__ = [
     "Results",
     "Retries",
     "Runner",
+    "Termination",
     "boot",
     "current",
     "import_tasks",

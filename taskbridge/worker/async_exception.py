@@ -5,23 +5,24 @@ from __future__ import annotations
 import ctypes
 import heapq
 import itertools
-import os
 import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from taskbridge.worker.per_process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # A prototype of our own: `ctypes.pythonapi` has one function object for the whole process, and Dramatiq calls it with
 # other types than ours.
-_set_async_exception = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
+set_async_exception = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.py_object)(
     ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
 )
 
 
-_NOTHING = ctypes.py_object()
+NOTHING = ctypes.py_object()
 """NULL, which takes an exception back that was not raised yet; None would be raised."""
 
 
@@ -38,7 +39,6 @@ class _Watch:
     """One thread a process that raises the exceptions which are due."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.lock = threading.Condition()
         self._due: list[tuple[float, int, _Limit]] = []
         self._order = itertools.count()
@@ -58,27 +58,10 @@ class _Watch:
                     continue
                 _, _, limit = heapq.heappop(self._due)
                 if not limit.is_over:
-                    _set_async_exception(limit.thread, ctypes.py_object(limit.exception))
+                    set_async_exception(limit.thread, ctypes.py_object(limit.exception))
 
 
-_watch: _Watch | None = None
-_watch_lock = threading.Lock()
-
-
-def _the_watch() -> _Watch:
-    global _watch
-    with _watch_lock:
-        if _watch is None or _watch.pid != os.getpid():
-            _watch = _Watch()
-        return _watch
-
-
-def _forget_lock() -> None:
-    global _watch_lock
-    _watch_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
+_the_watch = PerProcess(_Watch)
 
 
 @contextmanager
@@ -92,4 +75,4 @@ def raise_in_thread_after(seconds: float, exception: type[BaseException]) -> Ite
     finally:
         with watch.lock:
             limit.is_over = True
-            _set_async_exception(limit.thread, _NOTHING)
+            set_async_exception(limit.thread, NOTHING)

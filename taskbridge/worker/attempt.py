@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskbridge.signing import KeyRing
     from taskbridge.store import NewRecord, Store, Transition
     from taskbridge.task import Task
+    from taskbridge.worker.interruption import Interruption
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class Attempt:
     """Executions of this job that ended with the death of their worker."""
     is_cancelled: Callable[[], bool] | None = None
     """Asks whether somebody has cancelled the job, where it may be."""
+    interruption: Interruption | None = None
+    """How its body is ended while it runs, where it may be."""
     fencing_token: int | None = None
     """The number of its claim on its key, where it has one."""
     alias: str = "default"
@@ -87,6 +90,8 @@ class Environment:
     dead_ttl: timedelta = DEFAULT_DEAD_TTL
     """How long a dead letter is kept."""
     signing_keys: KeyRing | None = None
+    retry_ceiling: timedelta | None = None
+    """A job whose next attempt is due later than this waits in the store; None: the backend holds any."""
     crash_budget: int = DEFAULT_CRASH_BUDGET
     """How often a job whose worker died is run again."""
 

@@ -46,6 +46,7 @@ def boot(alias: str | None = None) -> Booted:
     registry.freeze()
     backend = router.backend(alias)
     _refuse_long(alias, backend)
+    retry = backend.capabilities.retry
     environment = Environment(
         alias=alias,
         registry=registry,
@@ -53,6 +54,7 @@ def boot(alias: str | None = None) -> Booted:
         result_ttl=router.backend_settings(alias).result_ttl,
         dead_ttl=router.backend_settings(alias).dead_ttl,
         signing_keys=router.settings.signing_keys,
+        retry_ceiling=retry.ceiling if retry.beyond is not None else None,
         crash_budget=router.backend_settings(alias).crash_budget,
     )
     backend.serve(registry, Runner(backend, environment))

@@ -8,6 +8,7 @@ import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from taskbridge.context import CancelRequested
 from taskbridge.errors import DeadlineExceeded
 from taskbridge.message import Done
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from taskbridge.message import Outcome
     from taskbridge.worker.attempt import Attempt, Environment
+    from taskbridge.worker.interruption import Interruption
 
 _loops = threading.local()
 
@@ -33,28 +35,38 @@ class Call:
         if not task.is_coroutine:
             return Done(task.function(*args, **kwargs))
         seconds = attempt.timeout.total_seconds() if attempt.timeout is not None else None
-        return Done(run_coroutine(task.function(*args, **kwargs), seconds))
+        return Done(run_coroutine(task.function(*args, **kwargs), seconds, attempt.interruption))
 
 
-def run_coroutine(coroutine: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
+def run_coroutine(coroutine: Coroutine[Any, Any, Any], timeout: float | None, interruption: Interruption | None) -> Any:
     """Run a coroutine to its end on this thread's own loop; after `timeout` seconds it ends at its next await."""
     runner = _loop_runner()
     try:
         # A Runner's own context is that of its first coroutine: hooks and log records would tell of an earlier job.
-        return runner.run(_limited(coroutine, timeout), context=copy_context())
-    except DeadlineExceeded:
+        return runner.run(_limited(coroutine, timeout, interruption), context=copy_context())
+    except (DeadlineExceeded, CancelRequested):
         runner.close()
         del _loops.runner
         raise
 
 
-async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float | None) -> Any:
+async def _limited(
+    coroutine: Coroutine[Any, Any, Any], timeout: float | None, interruption: Interruption | None
+) -> Any:
+    if interruption is not None:
+        task = asyncio.current_task()
+        assert task is not None
+        interruption.of_coroutine(task.get_loop(), task)
     try:
         async with asyncio.timeout(timeout) as scope:
             return await coroutine
     except TimeoutError as error:
         if scope.expired():
             raise DeadlineExceeded("the task's timeout has passed") from error
+        raise
+    except asyncio.CancelledError as error:
+        if interruption is not None and interruption.has_happened:
+            raise CancelRequested from error
         raise
 
 

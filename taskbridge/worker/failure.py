@@ -61,7 +61,7 @@ class Failure:
             exited.__cause__ = error
             return Dead(exited, "exhausted", error)
         except CancelRequested:
-            logger.info("Attempt %d ended itself, since the job was cancelled.", attempt.number)
+            logger.info("Attempt %d ended, since the job was cancelled.", attempt.number)
             return Cancelled()
         except RetryRequested as request:
             refusal = InvalidTask(

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.worker.connections import close_stale_connections
+from taskbridge.worker.per_process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,6 @@ class _Keeper:
     """The keys that this process holds."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.lock = threading.Lock()
         self.held: dict[str, tuple[Store, Key]] = {}
         threading.Thread(target=self._run, name="taskbridge-keys", daemon=True).start()
@@ -56,24 +56,7 @@ class _Keeper:
             logger.error("The key %s was lost: its lease had run out, and another execution took it.", key.name)
 
 
-_keeper: _Keeper | None = None
-_keeper_lock = threading.Lock()
-
-
-def _the_keeper() -> _Keeper:
-    global _keeper
-    with _keeper_lock:
-        if _keeper is None or _keeper.pid != os.getpid():
-            _keeper = _Keeper()
-        return _keeper
-
-
-def _forget_lock() -> None:
-    global _keeper_lock
-    _keeper_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_lock)
+_the_keeper = PerProcess(_Keeper)
 
 
 @contextmanager

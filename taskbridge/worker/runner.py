@@ -23,10 +23,12 @@ from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
 from taskbridge.worker.final_failure import FinalFailure
 from taskbridge.worker.logs import Logs
+from taskbridge.worker.long_retries import LongRetries
 from taskbridge.worker.overlap import Overlap
 from taskbridge.worker.results import Results
 from taskbridge.worker.retries import Retries
 from taskbridge.worker.signatures import Signatures
+from taskbridge.worker.termination import Termination
 from taskbridge.worker.unknown_task import record_failure, unknown_task
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ ORDER: tuple[type[Middleware], ...] = (
     Endings,
     DeadLetters,
     Signatures,
+    LongRetries,
     EffectivelyOnce,
     Results,
     Cancellations,
@@ -55,6 +58,7 @@ ORDER: tuple[type[Middleware], ...] = (
     Retries,
     Failure,
     Deadline,
+    Termination,
     AroundHooks,
     Call,
 )
@@ -74,7 +78,7 @@ ALWAYS = frozenset(
         Call,
     }
 )
-"""What no engine does for us. The others are wired in by the backend's record."""
+"""What no engine does for us. The others are wired in by the backend's record, `LongRetries` by its ceiling."""
 
 _NO_HEADERS = Headers()
 
@@ -87,6 +91,8 @@ class Runner:
         self._burial = Burial(environment)
         self._tasks: Mapping[str, Task[..., Any, Any]] = environment.registry.by_wire_name(backend)
         wanted = ALWAYS | backend.capabilities.emulations()
+        if environment.retry_ceiling is not None:
+            wanted |= {LongRetries}
         unknown = wanted - set(ORDER)
         if unknown:
             raise TypeError(f"The record of {backend.engine} names {unknown}, which the runner does not know.")

@@ -94,6 +94,14 @@ def fail(text: str) -> None:
     raise ValueError(text)
 
 
+@taskbridge.task(name="fails_twice", takes_context=True)
+def fails_twice(context: taskbridge.Context, text: str) -> None:
+    note(text, attempt=context.attempt, id=context.id, metadata=dict(context.metadata))
+    if executions(text) < 3:
+        raise ValueError(text)
+    note(f"{text} ended")
+
+
 @taskbridge.task(
     name="fails_gated",
     retry=taskbridge.Retry(2, delay=timedelta(milliseconds=100), on=(Exception,)),

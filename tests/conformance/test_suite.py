@@ -30,6 +30,7 @@ FOUND_BY = {
     "forgets metadata": "keeps_the_id_and_the_metadata",
     "forgets keys": "of_two_jobs_with_one_key",
     "ignores cancellation": "a_queued_job_that_is_cancelled",
+    "ignores termination": "a_blocking_call_is_terminated",
     "starts early": "a_delayed_job_is_never_early",
 }
 
@@ -42,8 +43,8 @@ OPTIONS = [field.name for field in fields(Capabilities)]
 
 def see(stage: Stage, option: str) -> None:
     """What the suite says of a field without any I/O."""
-    if option == "dead_letters":  # nobody asks for them
-        test_record.test_dead_letters_are_kept_where_there_is_a_store(stage)
+    if option in test_record.FROM_THE_STORE:  # nobody asks for them at binding
+        test_record.test_what_a_store_alone_makes_possible_is_refused_without_one(stage, option)
     else:
         test_record.test_an_option_is_bound_as_the_record_says(stage, option)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
@@ -15,6 +17,7 @@ from redis import Redis
 
 import taskbridge
 from taskbridge.errors import ConfigurationError, InvalidTask, UnsupportedFeature
+from taskbridge.message import Message
 from taskbridge.registry import Registry
 from taskbridge.router import router
 from taskbridge_dramatiq import DramatiqBackend
@@ -117,3 +120,27 @@ def test_a_retry_that_would_be_held_for_too_long_is_refused_when_the_task_is_bou
     own_broker.fails.using(
         retry=taskbridge.Retry(2, delay=timedelta(minutes=20), max_delay=timedelta(hours=2), on=(Exception,))
     ).enqueue()
+
+
+def test_such_a_retry_waits_in_the_store_where_there_is_one(
+    client: Redis, redis_url: str, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TASKBRIDGE_URL", f"{URL}&store={redis_url}")
+    taskbridge.configure()
+    store, hours = router.store(), timedelta(hours=2)
+    assert store is not None
+    policy = taskbridge.Retry(2, delay=hours, max_delay=hours, jitter=False, on=(Exception,))
+    with start_worker(tmp_path, imports=("tests.dramatiq.own_broker",)):
+        job = own_broker.fails.using(retry=policy).enqueue()
+        ledger.wait("fails", seconds=60)
+        wait_for(lambda: store.until_due("default") is not None, seconds=60)
+        wait_for(lambda: client.hlen("dramatiq:default.msgs") == 0, seconds=60)
+        # As if the hours had passed.
+        text: Any = client.hget("taskbridge:waiting-jobs:default", job.id)
+        kept = msgspec.json.decode(text, type=Message)
+        assert store.withdraw("default", [job.id]) == 1
+        router.backend().enqueue([msgspec.structs.replace(kept, run_after=datetime.now(UTC))])
+        ledger.wait("fails", count=2, seconds=60)
+        # It was the last attempt by its number.
+        wait_for(lambda: client.zcard("dramatiq:default.XQ") == 1, seconds=60)
+    assert store.until_due("default") is None

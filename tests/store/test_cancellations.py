@@ -42,6 +42,21 @@ def test_a_cancellation_is_forgotten_by_command(store: Store, job_id: str) -> No
     assert not store.is_asked_to_cancel(job_id)
 
 
+def test_only_what_is_to_be_terminated_is_and_who_asks_for_less_takes_nothing_back(store: Store, job_id: str) -> None:
+    many = [f"{job_id} {number}" for number in range(2500)]
+    store.ask_to_cancel(job_id, kept=LONG)
+    assert store.asked_to_terminate([]) == store.asked_to_terminate([job_id]) == frozenset()
+    store.ask_to_cancel(many[1234], kept=LONG, terminate=True)
+    store.ask_to_cancel(many[1234], kept=LONG)
+    assert store.is_asked_to_cancel(many[1234])
+    assert store.asked_to_terminate([job_id, *many]) == {many[1234]}
+    store.forget_cancellation(many[1234])
+    assert store.asked_to_terminate(many) == frozenset()
+    store.ask_to_cancel(job_id, kept=SHORT, terminate=True)
+    time.sleep(2 * SHORT.total_seconds())
+    assert store.asked_to_terminate([job_id]) == frozenset()
+
+
 def test_a_cancellation_outlives_who_asked_for_it(durable_url: str, job_id: str) -> None:
     first = open_store(durable_url)
     first.ask_to_cancel(job_id, kept=LONG)

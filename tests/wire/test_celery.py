@@ -65,6 +65,13 @@ def test_what_we_write_is_what_is_recorded_and_what_the_installed_celery_writes(
     assert written == comparable(write(theirs, case))
 
 
+def test_a_later_attempt_that_comes_from_the_store_keeps_its_number() -> None:
+    later = message()
+    assert later.headers is not None
+    later.headers.attempt = 3
+    assert to_native(later).headers["retries"] == 2
+
+
 def test_arguments_are_shown_as_celery_shows_them() -> None:
     shown = json.loads(load("plain"))["headers"]["argsrepr"]
     assert to_native(message()).headers["argsrepr"] == shown

@@ -63,6 +63,13 @@ def test_what_we_write_for_rabbitmq_is_what_was_recorded() -> None:
     assert ours == theirs
 
 
+def test_a_later_attempt_that_comes_from_the_store_keeps_its_number() -> None:
+    later = message()
+    assert later.headers is not None
+    later.headers.attempt = 3
+    assert to_native(later).options["retries"] == 2
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("name", ["redis-queued", "redis-delayed"])
 def test_what_we_put_into_redis_is_what_was_recorded_one_by_one_and_many_at_once(

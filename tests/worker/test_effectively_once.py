@@ -234,7 +234,7 @@ def test_a_long_execution_keeps_its_key(runner: Runner, store: Store, monkeypatc
 
     monkeypatch.setattr(store, "renew_keys", notes)
     monkeypatch.setattr(key_keeper, "RENEWED_EVERY", timedelta(milliseconds=20))
-    monkeypatch.setattr(key_keeper, "_keeper", None)
+    monkeypatch.setattr(key_keeper._the_keeper, "_made", None)
     in_the_body.append(lambda: renewed.wait(30))
     assert runner(job(1), attempt=1) == Done("1 at attempt 1")
     assert renewed.is_set()

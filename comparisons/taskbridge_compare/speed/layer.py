@@ -24,6 +24,7 @@ from taskbridge.worker import (
     Results,
     Retries,
     Runner,
+    Termination,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class NullBackend(Backend):
         priority=_ANY,
         result=emulated(Results, cost=""),
         cancel=emulated(Cancellations, cost=""),
+        terminate=emulated(Termination, cost=""),
         dead_letters=emulated(DeadLetters, cost=""),
         context=_ANY,
     )

@@ -66,6 +66,31 @@ def too_slow(key: str) -> None:
     _step(10)
 
 
+@task(result=True)
+def sleeps_on(key: str, seconds: float) -> None:
+    """Sleep in one blocking call, without a limit."""
+    write("start", key)
+    _watched(key, lambda: time.sleep(seconds))
+
+
+@task(result=True)
+def computes_on(key: str, seconds: float) -> None:
+    """Keep the processor busy, without a limit."""
+    write("start", key)
+    _watched(key, lambda: _spin(seconds))
+
+
+@task(result=True)
+async def awaits_on(key: str, seconds: float) -> None:
+    """Sleep on an event loop, without a limit."""
+    write("start", key)
+    try:
+        await asyncio.sleep(seconds)
+        write("end", key)
+    finally:
+        write("left", key)
+
+
 @task
 def waits_for_file(key: str, path: str) -> None:
     """Hold the worker until a file appears."""

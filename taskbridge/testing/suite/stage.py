@@ -16,19 +16,24 @@ import taskbridge
 from taskbridge.backend import CanRunInProcess, WorkerOptions
 from taskbridge.binding import Binding
 from taskbridge.errors import ResultUnavailable, UnsupportedFeature
+from taskbridge.identity import new_id
+from taskbridge.message import Message
 from taskbridge.outbox import open_outbox
 from taskbridge.process import Process
+from taskbridge.registry import registry, wire_name
 from taskbridge.router import router
 from taskbridge.scheduler import scheduling
 from taskbridge.settings import BackendURL
 from taskbridge.testing.application import Application
 from taskbridge.testing.suite import faults, hooks, kinds, ledger, slow, tasks
+from taskbridge.worker import Environment, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from taskbridge.capability import Level, Support
+    from taskbridge.message import Headers, Outcome
     from taskbridge.result import TaskResult
     from taskbridge.task import Task
 
@@ -66,7 +71,8 @@ ASKED: Final[Mapping[str, Mapping[str, Any]]] = {
     "cancel": {"cancellable": True},
     "context": {"metadata": {"tenant": "a"}},
 }
-"""How each option of the record is asked for. `prompt_timeout` is not: it is seen in what a timeout does."""
+"""How each option of the record is asked for at binding. `prompt_timeout` is seen in what a timeout does, and
+`terminate` is a word of `cancel()`."""
 
 
 class Stage:
@@ -200,6 +206,19 @@ class Stage:
         finally:
             self.backend.capabilities = record
 
+    def attempt_here(
+        self, task: Task[..., Any, Any], *args: Any, headers: Headers, retry_ceiling: timedelta
+    ) -> tuple[str, Outcome]:
+        """Make the first attempt of a job in this process, by a worker's runner with this ceiling; id and outcome."""
+        message = Message(new_id(), wire_name(task, self.backend), list(args), {}, headers=headers)
+        keys = router.settings.signing_keys
+        if keys is not None:
+            keys.sign(message)
+        environment = Environment(
+            alias="default", registry=registry, open_store=router.store, signing_keys=keys, retry_ceiling=retry_ceiling
+        )
+        return message.id, Runner(self.backend, environment)(message, attempt=1)
+
     def waiting(self) -> timedelta | None:
         """How long until the first job is due that waits in the store; None if none does."""
         store = router.store()
@@ -207,6 +226,9 @@ class Stage:
 
     def must_refuse(self, option: str) -> None:
         """See that the option is refused when a task is bound, in words that name it and the backend."""
+        if option == "terminate":
+            with pytest.raises(UnsupportedFeature, match=r"terminate=True.*refused"):
+                router.cancel("nobody's", terminate=True)
         asked = ASKED.get(option)
         if asked is None:
             return

@@ -14,6 +14,8 @@ from taskbridge.testing.suite.stage import ASKED
 if TYPE_CHECKING:
     from taskbridge.testing.suite.stage import Stage
 
+FROM_THE_STORE = ("dead_letters", "terminate")
+
 
 @pytest.mark.parametrize("option", sorted(ASKED))
 def test_an_option_is_bound_as_the_record_says(stage: Stage, option: str) -> None:
@@ -37,8 +39,9 @@ def test_an_emulation_names_its_middleware(stage: Stage) -> None:
         assert (support.by is not None) == (support.level == "emulated"), option
 
 
-def test_dead_letters_are_kept_where_there_is_a_store(stage: Stage) -> None:
-    assert stage.expected["dead_letters"].level == ("refused" if router.store() is None else "emulated")
+@pytest.mark.parametrize("option", FROM_THE_STORE)
+def test_what_a_store_alone_makes_possible_is_refused_without_one(stage: Stage, option: str) -> None:
+    assert stage.expected[option].level == ("refused" if router.store() is None else "emulated")
 
 
 def test_a_backend_without_a_store_refuses_results(stage: Stage) -> None:

@@ -7,9 +7,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from taskbridge import Retry
+from taskbridge.message import Again, Headers
 from taskbridge.testing.suite import faults, slow, tasks
 from taskbridge.testing.suite.behaviour import behaviour
-from taskbridge.testing.suite.stage import SECOND, THIRD
+from taskbridge.testing.suite.stage import SECOND, THIRD, now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,6 +170,27 @@ def test_a_task_without_a_policy_may_not_ask_for_another_attempt(stage: Stage) -
     stage.finish(handle)
     assert "retry=Retry" in handle.errors[-1].message
     assert len(stage.ledger.events(key, "start")) == 1
+
+
+@behaviour("retry", "context")
+def test_a_next_attempt_above_the_ceiling_waits_in_the_store_and_keeps_its_number(stage: Stage) -> Iterator[None]:
+    if stage.backend.capabilities.retry.beyond is None:
+        yield
+        return
+    key, delay = stage.key(), timedelta(seconds=2)
+    policy = Retry(2, delay=delay, jitter=False, on=(Exception,))
+    headers = Headers(enqueued_at=now(), metadata={"tenant": "ü"}, retry=policy.to_wire())
+    # The first attempt is made here, under a ceiling that needs no long wait, the second by a worker.
+    job_id, outcome = stage.attempt_here(tasks.flaky, key, 2, headers=headers, retry_ceiling=delay / 2)
+    assert isinstance(outcome, Again)
+    assert outcome.is_held
+    yield
+    first, second = stage.wait(key, "start", count=2)
+    stage.wait(key, "end")
+    assert [event.data["attempt"] for event in (first, second)] == [1, 2]
+    assert second.data["id"] == job_id
+    assert second.data["metadata"] == {"tenant": "ü"}
+    assert second.at - first.at >= delay.total_seconds()
 
 
 @behaviour()
