@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 import hypothesis
 import pytest
@@ -21,6 +23,18 @@ hypothesis.settings.load_profile("patient")
 
 # A shell that runs us in the background has us ignore Ctrl-C, and whatever we start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+NODES: Final = 3
+"""Of RabbitMQ: each takes five seconds of processor to start, and some for as long as it runs."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Tests on RabbitMQ stay in as many of the test processes as there may be nodes, unless their module says which."""
+    if isinstance(item, pytest.Function) and item.get_closest_marker("xdist_group") is None:
+        asked = {"amqp_url", "rabbitmq_server"} & set(item.fixturenames)
+        if asked or re.search("amqp|rabbitmq", item.nodeid):
+            item.add_marker(pytest.mark.xdist_group(f"rabbitmq-{crc32(item.nodeid.encode()) % NODES}"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

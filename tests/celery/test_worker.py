@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
 
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("celery-worker")]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("rabbitmq-0")]
 
 
 @pytest.fixture(scope="module", params=["redis", "amqp"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.services import KINDS, Kind
+from tests.forks import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,13 +48,19 @@ class Served:
         url, *values = [text.replace("{folder}", str(folder)) for text in filled]
         environment = dict(zip(self.environment, values, strict=True))
         if self.needs_django:
-            subprocess.run(
-                [python, "-m", "django", "migrate", "-v0"],
-                env={**os.environ, **environment},
-                check=True,
-                timeout=60,
-            )
+            migrate(environment, python)
         return url, environment
+
+
+def migrate(environment: Mapping[str, str], python: str = sys.executable) -> None:
+    """Create the tables of a Django project, with another interpreter on request."""
+    if python != sys.executable:
+        argv = [python, "-m", "django", "migrate", "-v0"]
+        subprocess.run(argv, env={**os.environ, **environment}, check=True, timeout=60)
+        return
+    code = "from django.core.management import execute_from_command_line as run; run(['django', 'migrate', '-v0'])"
+    ran = run_python(code, environment=environment, directory=ROOT, timeout=60)
+    assert ran.returncode == 0, ran.stderr
 
 
 SERVED: Final = {

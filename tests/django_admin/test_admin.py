@@ -18,6 +18,7 @@ from tests.browser import browsing
 from tests.conformance.backends import ROOT
 from tests.django_admin.hostile import HOSTILE
 from tests.django_admin.site import serving
+from tests.forks import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,10 +45,7 @@ class Site:
     def python(self, code: str) -> Any:
         """What a program of the project prints, which is JSON."""
         head = "import django, json; from urllib.parse import urlencode; django.setup()\n"
-        ran = subprocess.run(
-            [sys.executable, "-c", head + code], env=self.environment, capture_output=True, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
+        ran = run_python(head + code, environment=self.environment, directory=ROOT, timeout=60)
         assert ran.returncode == 0, ran.stderr
         return json.loads(ran.stdout.splitlines()[-1])
 

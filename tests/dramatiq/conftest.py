@@ -17,7 +17,7 @@ from taskbridge.process import Process
 from taskbridge.router import router
 
 APPLICATION = "tests.dramatiq.application"
-START = timedelta(seconds=20)
+START = timedelta(seconds=60)
 READY = r"Worker process is ready for action"
 
 
@@ -37,7 +37,7 @@ class Ledger:
     def events(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.all() if line["event"] == event]
 
-    def wait(self, event: str, *, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
+    def wait(self, event: str, *, count: int = 1, seconds: float = 45) -> list[dict[str, Any]]:
         """Wait until `event` was written `count` times."""
         deadline = time.monotonic() + seconds
         while len(found := self.events(event)) < count:
@@ -46,7 +46,7 @@ class Ledger:
         return found
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], object], *, seconds: float = 45) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not true within {seconds} s"

@@ -62,7 +62,7 @@ def test_an_attempt_that_the_worker_interrupts_when_it_stops_is_made_again(
     worker = start_worker(tmp_path, imports=("tests.dramatiq.own_broker",))
     own_broker.long.enqueue(30.0)
     ledger.wait("long")
-    assert worker.stop(grace=timedelta(seconds=15)) == 0
+    assert worker.stop(grace=timedelta(seconds=45)) == 0
     assert client.llen("dramatiq:default") + client.llen("dramatiq:default.DQ") == 1
     with start_worker(tmp_path, imports=("tests.dramatiq.own_broker",)) as second:
         assert [event["attempt"] for event in ledger.wait("long", count=2)] == [1, 1]

@@ -211,7 +211,7 @@ def test_a_retry_that_is_due_while_rabbitmq_is_down_is_not_lost(
             worker.wait_for_line("waits in this worker until the broker takes it back", within=timedelta(seconds=45))
             server.restart()
             assert [event["attempt"] for event in ledger.wait("told", count=2, seconds=30)] == [1, 2]
-            assert worker.stop(grace=timedelta(seconds=15)) == 0
+            assert worker.stop(grace=timedelta(seconds=45)) == 0
         assert len(ledger.events("told")) == 2
 
 

@@ -89,7 +89,7 @@ def test_a_job_that_runs_when_its_connection_is_cut_is_run_once(
         ledger.wait("delayed")
         application.note_text.enqueue("behind it")
         ledger.wait("behind it")
-        assert process.stop(grace=timedelta(seconds=15)) == 0
+        assert process.stop(grace=timedelta(seconds=45)) == 0
     assert [len(ledger.events(event)) for event in ("held", "delayed", "behind it")] == [1, 1, 1]
     assert count(url, "default") == count(url, "default.DQ") == 0
 
@@ -123,7 +123,7 @@ def test_a_delayed_job_that_is_taken_anew_meanwhile_runs_once_and_not_early(
         assert event["at"] >= due.timestamp()
         application.note_text.enqueue("behind it")
         ledger.wait("behind it")
-        assert process.stop(grace=timedelta(seconds=15)) == 0
+        assert process.stop(grace=timedelta(seconds=45)) == 0
     assert len(ledger.events("delayed")) == 1
     assert count(url, "default.DQ") == 0
 
@@ -150,5 +150,5 @@ def test_a_worker_that_was_paused_does_not_settle_what_another_has_begun_meanwhi
         third = ledger.wait("held", count=3)[2]
         assert third["pid"] == first["pid"] != second["pid"]
         ledger.wait("held ended", count=2)
-        assert zombie.stop(grace=timedelta(seconds=15)) == 0
+        assert zombie.stop(grace=timedelta(seconds=45)) == 0
     assert count(url, "default") == 0

@@ -100,21 +100,21 @@ def test_a_killed_workers_jobs_run_again_running_fetched_and_delayed_ones(
     killed = time.time()
     first.kill_tree()
     with start_worker(tmp_path, concurrency=2) as second:
-        ledger.wait("fetched", seconds=20)
-        ledger.wait("delayed", seconds=20)
-        again = ledger.wait("running", count=2, seconds=20)
-        assert again[1]["at"] - killed < 10
+        ledger.wait("fetched")
+        ledger.wait("delayed")
+        again = ledger.wait("running", count=2)
+        assert again[1]["at"] - killed < 30, "10 s, on a machine that is not this busy"
         second.kill_tree()
 
 
 def test_a_warm_stop_gives_back_what_was_not_started(ledger: Ledger, tmp_path: Path, client: Redis) -> None:
     worker = start_worker(tmp_path, concurrency=1)
-    application.hold.enqueue("running", 2)
+    application.hold.enqueue("running", 6)
     ledger.wait("running")
     application.note_text.enqueue("not started")
     application.note_text.using(run_after=timedelta(seconds=30)).enqueue("delayed")
     wait_for(lambda: client.llen(NOW) == client.llen(f"{NOW}.DQ") == 0)
-    assert worker.stop(grace=timedelta(seconds=15)) == 0
+    assert worker.stop(grace=timedelta(seconds=45)) == 0
     ledger.wait("running ended")
     ledger.wait("worker stopped")
     assert not ledger.events("not started")
@@ -130,7 +130,7 @@ def test_what_still_runs_when_the_grace_is_over_goes_back_at_once(
     ledger.wait("running")
     application.note_text.enqueue("behind it")
     wait_for(lambda: client.llen(NOW) == 0)
-    assert worker.stop(grace=timedelta(seconds=15)) == 0
+    assert worker.stop(grace=timedelta(seconds=45)) == 0
     assert client.llen(NOW) == 2
     assert not client.keys("dramatiq:__acks__*")
     assert not client.hgetall("dramatiq:__taskbridge__.crashes.default")

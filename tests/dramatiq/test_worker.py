@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskbridge.process import Process
 
 
-pytestmark = pytest.mark.xdist_group("dramatiq-worker")
+pytestmark = pytest.mark.xdist_group("rabbitmq-1")
 
 
 @pytest.fixture(scope="module", params=["redis", "amqp"])

@@ -20,7 +20,7 @@ def test_a_stop_waits_for_the_attempt(shop: Shop) -> None:
     for process in worker.tree():  # as systemd does
         process.terminate()
     shop.open_gate(0)
-    assert worker.wait(within=timedelta(seconds=20)) == 0
+    assert worker.wait(within=timedelta(seconds=45)) == 0
     assert (len(shop.written("ended")), shop.count("finished")) == (1, 1)
 
 
@@ -30,7 +30,7 @@ def test_a_stop_gives_the_job_back_before_its_grace_is_over(shop: Shop) -> None:
     handle = tasks.gated.enqueue()
     worker = shop.worker(grace=timedelta(seconds=4))
     shop.begun(worker)
-    assert worker.stop(grace=timedelta(seconds=20)) == 0
+    assert worker.stop(grace=timedelta(seconds=45)) == 0
     assert shop.redis.lrange("rq:queue:default", 0, -1) == [handle.id.encode()]
     assert (shop.crashes(handle.id), shop.count("wip"), len(shop.written("ended"))) == (0, 0, 0)
 

@@ -117,7 +117,7 @@ def test_a_redis_that_does_not_answer_is_asked_once_and_given_up_in_time(job: Ne
         began = time.monotonic()
         with pytest.raises(StoreUnavailable):
             store.queued([job])
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 4.5, "five seconds unless it is told"
         store.close()
         server.shutdown(socket.SHUT_RDWR)
         accepting.join(timeout=5)
@@ -139,7 +139,7 @@ def test_a_locked_sqlite_file_is_reported_when_the_wait_is_over(
         began = time.monotonic()
         with pytest.raises(StoreUnavailable, match=r"a\.db did not answer: database is locked"):
             store.forget([job.id])
-        assert 0.2 < time.monotonic() - began < 3
+        assert 0.2 < time.monotonic() - began < 4.5, "five seconds unless it is told"
 
     holder.in_transaction(write_meanwhile)
     store.forget([job.id])
