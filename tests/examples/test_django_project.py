@@ -1,15 +1,16 @@
-"""The Django project, on every engine."""
+"""The Django project, on every engine: two of them in `make test`, all in `make wide`."""
 
 from __future__ import annotations
 
 import json
+import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from taskbridge.process import free_port
-from tests.examples.example import ask, copy, listens, until
+from tests.django_admin.site import serving
+from tests.examples.example import ask, copy, until
 
 URLS = {
     "django+db": "django+db://rows",
@@ -18,10 +19,14 @@ URLS = {
     "dramatiq+redis": "dramatiq+{redis_url}",
     "rq+redis": "rq+{redis_url}",
 }
+IN_MAKE_TEST = ("django+db", "celery+redis")
+"""Those of which the promises of `tests/django_backend` are not tried there."""
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("backend", URLS)
+@pytest.mark.parametrize(
+    "backend", [name if name in IN_MAKE_TEST else pytest.param(name, marks=pytest.mark.wide) for name in URLS]
+)
 def test_an_order_gets_one_receipt_and_is_put_away_by_the_clock(
     backend: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -31,13 +36,12 @@ def test_an_order_gets_one_receipt_and_is_put_away_by_the_clock(
     example = copy("django_project", tmp_path, url, DJANGO_SETTINGS_MODULE="shop.settings")
     migrated = example.run("python", "manage.py", "migrate")
     assert migrated.returncode == 0, migrated.stderr
-    port = free_port()
-    site = f"http://127.0.0.1:{port}"
+    runserver = (sys.executable, "manage.py", "runserver")
+    variables = {"TASKBRIDGE_URL": url, **example.variables}
     with (
-        example.running("python", "manage.py", "runserver", "--noreload", str(port)),
-        example.running("taskbridge", "worker"),
+        serving(runserver, example.folder / "site.log", folder=example.folder, environment=variables) as site,
+        example.running("python", "manage.py", "taskbridge", "worker"),
     ):
-        until(lambda: listens(site), "the site's first answer")
         status, placed = ask(f"{site}/orders/", {"email": "ann@example.org", "total": "12.50"})
         assert status == 201
         order = f"{site}/orders/{placed['order']}/"

@@ -1,4 +1,4 @@
-"""The tasks of this application: one under Django's own decorator, one by the clock."""
+"""The tasks of this application, under Django's own decorator; one runs by the clock."""
 
 from datetime import timedelta
 
@@ -31,7 +31,7 @@ def send_receipt(order_id: int) -> str:
 
 
 @taskbridge.periodic(cron="0 3 * * *", zone="Europe/Berlin", name="archive")
-@taskbridge.task
+@task
 def archive() -> None:
     """Every night, put away the orders that have their receipt."""
     Order.objects.filter(receipts_sent__gt=0).update(is_archived=True)
