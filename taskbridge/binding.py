@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
@@ -188,14 +189,12 @@ class Binding(Generic[R]):
         if self._timing == "now":
             self._send(messages)
             return "now"
-        from taskbridge.outbox.transaction import on
-
+        on, _ = _outbox()
         return self._hand_to(on(connection), messages)
 
     def _hand_to(self, transaction: Transaction, messages: Sequence[Message]) -> Timing:
-        from taskbridge.outbox.row import write
-
         if self._timing == "outbox":
+            _, write = _outbox()
             key = self._options.ordering_key
             records = [None if self._store is None else self._record(message) for message in messages]
             write(transaction, messages, records, backend=self.alias, task=self._task.name, ordering_key=key)
@@ -293,6 +292,15 @@ class Binding(Generic[R]):
         if self._options.result:
             return None
         return f"results are off for the task {self._task.name!r}: declare it with @task(result=True)"
+
+
+@cache
+def _outbox() -> tuple[Callable[[object], Transaction], Callable[..., None]]:
+    """For those who use it; an import statement costs as much as to encode the message, even the second time."""
+    from taskbridge.outbox.row import write
+    from taskbridge.outbox.transaction import on
+
+    return on, write
 
 
 def _size(args: list[Any], kwargs: dict[str, Any]) -> int:

@@ -54,6 +54,8 @@ def _hold(messages: Sequence[Message], alias: str, store: Store | None) -> None:
 
 def portable(message: Message, /) -> Message:
     """The message, or a copy without options for its engine that have no JSON form: `restore_native` knows them."""
+    if not message.native:
+        return message
     try:
         copy_plain(message.native)
     except Lossy:

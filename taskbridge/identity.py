@@ -6,7 +6,8 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 
-_VARIANT = 0x8000
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""A random digit to one whose upper two bits say how the id is laid out."""
 _RANDOM_BYTES = 10
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,5 +40,4 @@ def _head(milliseconds: int) -> str:
 
 
 def _format(head: str, noise: str) -> str:
-    variant = _VARIANT | (int(noise[3:7], 16) & 0x3FFF)
-    return f"{head}{noise[:3]}-{variant:04x}-{noise[7:19]}"
+    return f"{head}{noise[:3]}-{_VARIANT[noise[3]]}{noise[4:7]}-{noise[7:19]}"

@@ -169,7 +169,13 @@ class Task(Generic[P, R, C]):
         self, options: TaskOptions, /, *, connection: object = None, binding: Binding[R] | None = None
     ) -> Task[P, R, C]:
         """A copy with these options, which are checked already."""
-        return type(self)(self.function, options, self.codec, self.module_path, connection=connection, binding=binding)
+        # Not by `__init__`, which would find out again what is known: with an outbox each job has a copy.
+        copy = object.__new__(type(self))
+        copy.function, copy.is_coroutine, copy.module_path = self.function, self.is_coroutine, self.module_path
+        copy.options, copy.codec = options, self.codec
+        copy._binding, copy._connection = binding, connection
+        copy.__dict__.update(self.__dict__)
+        return copy
 
     def get_result(self, job_id: str, /) -> TaskResult[R]:
         """The handle of a job that was enqueued earlier, by anyone."""

@@ -173,6 +173,10 @@ class Publisher:
             if count == 1:
                 send(producer)
                 return
+            from taskbridge_celery.pushes import Pushes
+
+            # Kombu's channel is asked for the batch. It is another one after each lost connection.
+            producer.channel.create_publish_batch = partial(Pushes, producer.channel)
             try:
                 with producer.batch(count):
                     send(producer)

@@ -5,7 +5,9 @@ Our headers are one JSON string under `taskbridge`, which a stock worker hands o
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from celery.app.amqp import task_message
@@ -46,7 +48,7 @@ def to_native(
             f"native={{'celery': ...}} of {message.task!r} has {sorted(native.keys() - NATIVE_OPTIONS)}; known are "
             f"{', '.join(sorted(NATIVE_OPTIONS))}. Canvas, groups and links stay with Celery's own calls."
         )
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py",
         "task": message.task,
         "id": message.id,
@@ -61,7 +63,7 @@ def to_native(
         "parent_id": parent_id,
         "argsrepr": _shown(tuple(message.args)),
         "kwargsrepr": _shown(message.kwargs),
-        "origin": anon_nodename(),
+        "origin": _origin(os.getpid()),
         "ignore_result": True,
         "replaced_task_nesting": 0,
         "stamped_headers": None,
@@ -132,6 +134,12 @@ def from_native(
         )
     except UNREADABLE as error:
         raise UndecodableMessage(f"The Celery job {headers.get('id')!r:.80} cannot be read: {error}") from error
+
+
+@cache
+def _origin(process: int) -> str:  # noqa: ARG001 - a child of os.fork() has another name
+    name: str = anon_nodename()
+    return name
 
 
 def _shown(values: Any) -> str:

@@ -14,7 +14,8 @@ import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar, Literal
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import rq.job
 from rq import Queue
@@ -23,6 +24,7 @@ from rq.serializers import JSONSerializer, PickleSerializer
 
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
+from taskbridge.brokers.redis_batch import transact
 from taskbridge.check.redis import redis_findings
 from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
@@ -102,20 +104,22 @@ class RQBackend(Backend):
         queues: dict[str, list[Message]] = {}
         for message in messages:
             queues.setdefault(message.queue_name, []).append(message)
-        pipe = self._connection.pipeline()
+        commands: list[list[Any]] = []
         for queue_name, batch in queues.items():
             key = Queue.redis_queue_namespace_prefix + queue_name
-            pipe.sadd(Queue.redis_queues_keys, key)
+            commands.append(["SADD", Queue.redis_queues_keys, key])
+            ready: list[Any] = ["RPUSH", key]
+            later: list[Any] = ["ZADD", ScheduledJobRegistry.key_template.format(queue_name)]
             for message in batch:
-                pipe.hset(rq.job.Job.key_for(message.id), mapping=self.fields(message, now))
-            ready = [message.id for message in batch if message.run_after is None]
-            later = {message.id: start_second(message.run_after) for message in batch if message.run_after is not None}
-            if ready:
-                pipe.rpush(key, *ready)
-            if later:
-                pipe.zadd(ScheduledJobRegistry.key_template.format(queue_name), later)
-        with enqueuing(self._label), pipe:
-            pipe.execute()
+                fields = self.fields(message, now)
+                commands.append(["HSET", rq.job.Job.key_for(message.id), *chain.from_iterable(fields.items())])
+                if message.run_after is None:
+                    ready.append(message.id)
+                else:
+                    later += (start_second(message.run_after), message.id)
+            commands += [command for command in (ready, later) if len(command) > 2]
+        with enqueuing(self._label):
+            transact(self._connection.connection_pool, commands)
 
     def reopen(self, message: Message, /) -> None:
         """Forget the failed job of this id, then enqueue it anew."""

@@ -7,6 +7,7 @@ nothing: our headers are one string there.
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rq.exceptions import DeserializationError
@@ -55,7 +56,7 @@ def to_native(
             f"carried. Enqueue jobs with callbacks, dependencies or RQ's own retries through RQ itself."
         )
     call = (message.task, None, _arguments(message.args, serializer), message.kwargs)
-    enqueued_at = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    enqueued_at = _shown(now)
     fields: dict[FieldT, FieldT] = {
         "created_at": enqueued_at,
         "data": zlib.compress(serializer.dumps(call)),
@@ -114,6 +115,11 @@ def from_native(job: Job, /) -> Message:
             headers=decoded,
         )
     )
+
+
+@lru_cache(maxsize=8)  # many jobs are enqueued at one moment
+def _shown(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _arguments(args: list[Any], serializer: Serializer) -> list[Any] | tuple[Any, ...]:

@@ -121,7 +121,7 @@ class Sender:
         connection, is_readable = self._take()
         try:
             connection.send_packed_command(connection.pack_commands(commands))
-            replies = [_reply(connection) for _ in commands]
+            replies = [reply(connection) for _ in commands]
         except BaseException:
             connection.disconnect()
             self._pool.release(connection)
@@ -151,7 +151,8 @@ class Sender:
         return connection, poll.poll
 
 
-def _reply(connection: Any) -> Any:
+def reply(connection: Any, /) -> Any:
+    """The next reply on a connection, which may be a refusal."""
     try:
         return connection.read_response()
     except exceptions.ResponseError as refusal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import ConfigurationError, UnsupportedFeature
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 _DIALECTS: Final = {"sqlite3": SQLITE, "psycopg": POSTGRESQL}
 
 
-def dbapi_transaction(connection: Any, library: str, /) -> Transaction:
+def dbapi_transaction(library: str, connection: Any, /) -> Transaction:
     """The transaction that such a connection is in, or that its next statement begins.
 
     Raises:
@@ -28,21 +27,35 @@ def dbapi_transaction(connection: Any, library: str, /) -> Transaction:
             f"{connection!r:.100} must be awaited: await task.using(connection=...).aenqueue(...), or "
             f"await context.aonce(...)."
         )
-    return DBAPITransaction(connection, _DIALECTS[library], is_open=_is_open(connection, library))
+    return DBAPITransaction(connection, _DIALECTS[library])
 
 
 class DBAPITransaction:
     """Statements on a cursor of the caller's."""
 
-    def __init__(self, connection: Any, dialect: Dialect, *, is_open: bool) -> None:
+    def __init__(self, connection: Any, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.is_open = is_open
         self._connection = connection
 
+    @property
+    def is_open(self) -> bool:
+        connection = self._connection
+        if self.dialect is POSTGRESQL:
+            return not connection.autocommit or connection.info.transaction_status != 0
+        # Python 3.12 has `autocommit`; where that is True, or isolation_level is None, nothing begins by itself.
+        begins = connection.isolation_level is not None
+        autocommit = getattr(connection, "autocommit", None)
+        if isinstance(autocommit, bool):
+            begins = not autocommit
+        return begins or bool(connection.in_transaction)
+
     def execute(self, statement: str, parameters: Sequence[object], /) -> int:
-        with contextlib.closing(self._connection.cursor()) as cursor:
+        cursor = self._connection.cursor()
+        try:
             cursor.execute(self.dialect.sql(statement), parameters)
             return int(cursor.rowcount)
+        finally:
+            cursor.close()
 
     def after_commit(self, callback: Callable[[], None], /) -> None:  # noqa: ARG002 - there is nobody to give it to
         raise no_word_of_commits(self._connection)
@@ -55,14 +68,3 @@ def no_word_of_commits(connection: object, /) -> UnsupportedFeature:
         f"timing='on_commit' is refused on a {kind}, which tells nobody when it is committed. Choose timing='outbox', "
         f"which needs no such word, or enqueue with timing='now' after your commit."
     )
-
-
-def _is_open(connection: Any, library: str) -> bool:
-    if library == "psycopg":
-        return not connection.autocommit or connection.info.transaction_status != 0
-    # Python 3.12 has `autocommit`; where it is True, or the older isolation_level is None, nothing begins by itself.
-    begins = connection.isolation_level is not None
-    autocommit = getattr(connection, "autocommit", None)
-    if isinstance(autocommit, bool):
-        begins = not autocommit
-    return begins or bool(connection.in_transaction)

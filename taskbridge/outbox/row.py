@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -11,7 +10,7 @@ from taskbridge.errors import ConfigurationError
 from taskbridge.handover import portable
 from taskbridge.message import Message
 from taskbridge.store import NewRecord
-from taskbridge.store.columns import microseconds, storable
+from taskbridge.store.columns import now, storable
 from taskbridge.store.sql_tables import batches
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def write(
     Raises:
         ConfigurationError: the caller's database has no outbox; the message names the command that creates it.
     """
-    now = microseconds(datetime.now(UTC))
+    written_at = now()
     name = storable(task)
     rows = [
         (
@@ -57,7 +56,7 @@ def write(
             ordering_key,
             _text(portable(message)),
             record and _text(record),
-            now,
+            written_at,
         )
         for message, record in zip(messages, records, strict=True)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.errors import ConfigurationError
@@ -41,15 +41,9 @@ def on(connection: object, /) -> Transaction:
     Raises:
         ConfigurationError: there is no such kind, or no connection at all.
     """
-    kind = kind_of(connection)
-    if kind in ("sqlite3", "psycopg"):
-        from taskbridge.outbox.on_dbapi import dbapi_transaction
-
-        return dbapi_transaction(connection, kind)
-    if kind == "sqlalchemy":
-        from taskbridge.outbox.on_sqlalchemy import sqlalchemy_transaction
-
-        return sqlalchemy_transaction(connection)
+    opener = _opener(kind_of(connection))
+    if opener is not None:
+        return opener(connection)
     from taskbridge.outbox import on_django
 
     if on_django.is_meant(connection):
@@ -75,6 +69,20 @@ def class_names(connection: object, /) -> frozenset[str]:
     """The names of the object's class and of those that it is derived from."""
     cls: Any = type(connection)
     return _names(cls)
+
+
+@cache
+def _opener(library: str) -> Callable[[object], Transaction] | None:
+    """For a connection of this library; None for Django's, which may be an alias."""
+    if library in ("sqlite3", "psycopg"):
+        from taskbridge.outbox.on_dbapi import dbapi_transaction
+
+        return partial(dbapi_transaction, library)
+    if library == "sqlalchemy":
+        from taskbridge.outbox.on_sqlalchemy import sqlalchemy_transaction
+
+        return sqlalchemy_transaction
+    return None
 
 
 @cache

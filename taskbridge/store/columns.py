@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -72,7 +73,7 @@ def moment(value: int) -> datetime:
 
 def now() -> int:
     """The time, in microseconds since 1970."""
-    return microseconds(datetime.now(UTC))
+    return time.time_ns() // 1_000
 
 
 def of_new(job: NewRecord) -> Columns:
@@ -195,7 +196,7 @@ def _worker_list(lines: str) -> tuple[str, ...]:
 
 def storable(text: str) -> str:
     """The text without what has no form in UTF-8: a lone surrogate, which Python allows in a message."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _time(value: str | int | None) -> datetime | None:

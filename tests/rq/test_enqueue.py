@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from redis import Redis, Sentinel
+from redis import Connection, Redis, Sentinel, exceptions
 from rq import Queue
 
 import taskbridge
 from taskbridge import services
+from taskbridge.brokers.redis_batch import packed, transact
 from taskbridge.errors import BrokerUnavailable, ConfigurationError
 from taskbridge.router import router
 from taskbridge_rq import RQBackend
@@ -50,6 +51,31 @@ def test_a_job_takes_no_command_more_than_rq_itself_and_a_thousand_one_round_tri
     many = ran(shop.redis, before)
     assert (many["cmdstat_multi"], many["cmdstat_rpush"], many["cmdstat_hset"]) == (1, 1, 1000)
     assert shop.redis.llen("rq:queue:default") == 1004
+
+
+def test_commands_go_over_the_wire_as_redis_py_packs_them() -> None:
+    commands: list[list[Any]] = [
+        ["HSET", "rq:job:Zoë", "data", b"\x00\xff", "timeout", -1, "status", "queued", "", ""],
+        ["ZADD", "rq:scheduled:default", 1_900_000_000, "a" * 36, 2.5, "b"],
+        ["RPUSH", "queued", "x" * 300_000, b"y" * 300_000, "queued"],
+        *[["HSET", f"rq:job:{number}", "status", "queued", "data", b"z" * 1_000] for number in range(500)],
+    ]
+    assert b"".join(packed(commands)) == b"".join(Connection().pack_commands(commands))
+    for value in (None, True, ["a"]):
+        with pytest.raises(exceptions.DataError, match=type(value).__name__):
+            packed([["SET", "key", value]])  # type: ignore[list-item]  # it is what is refused
+
+
+def test_a_refused_transaction_changes_nothing_or_says_what_was_refused(redis_url: str) -> None:
+    with Redis.from_url(redis_url) as redis:
+        redis.set("text", "a")
+        pool = redis.connection_pool
+        with pytest.raises(exceptions.ResponseError, match="wrong number of arguments"):
+            transact(pool, [["SET", "other", "b"], ["HSET", "hash"]])
+        assert not redis.exists("other")
+        with pytest.raises(exceptions.ResponseError, match="WRONGTYPE"):
+            transact(pool, [["SET", "other", "b"], ["RPUSH", "text", "c"]])
+        assert transact(pool, [["RPUSH", "list", "a", "b"], ["LLEN", "list"]]) == [2, 2]
 
 
 def test_a_connection_of_the_application_repeats_nothing_when_an_answer_is_lost() -> None:
