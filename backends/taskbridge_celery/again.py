@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from celery.exceptions import Reject
 
@@ -13,10 +13,18 @@ from taskbridge_celery import crashes
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from taskbridge_celery.tasks import Native
+    from taskbridge_celery.publisher import Publisher
 
 DUE: Final = "taskbridge_due"
 """The header that says when a job is due that travels in several steps."""
+
+
+class Publishing(Protocol):
+    """A native task, as far as its next message needs it."""
+
+    publisher: ClassVar[Publisher]
+
+    def signature_from_request(self, request: Any = ..., **options: Any) -> Any: ...
 
 
 def is_early(request: Any, /) -> datetime | None:
@@ -27,7 +35,7 @@ def is_early(request: Any, /) -> datetime | None:
 
 
 def publish_again(
-    task: Native,
+    task: Publishing,
     request: Any,
     /,
     *,

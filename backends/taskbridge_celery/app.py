@@ -2,7 +2,9 @@
 
 from taskbridge.worker import boot
 from taskbridge_celery.backend import CeleryBackend
+from taskbridge_celery.patches import leave_no_temporary_folder
 
 booted = boot()
 assert isinstance(booted.backend, CeleryBackend)
 app = booted.backend.app
+leave_no_temporary_folder()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from django.db import DatabaseError, OperationalError, transaction
 from django_tasks_db.utils import exclusive_transaction, is_locked_database_exception
@@ -16,7 +16,7 @@ from django_tasks_db.utils import exclusive_transaction, is_locked_database_exce
 from taskbridge.errors import ConfigurationError
 from taskbridge_django_tasks.connection import thread_connection
 from taskbridge_django_tasks.store import dialect_of
-from taskbridge_django_tasks.watch import LOOKS
+from taskbridge_django_tasks.watch import LOOKS, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,19 +43,6 @@ _END: Final = f"DELETE FROM {TABLE}"  # noqa: S608 - as above
 PATIENCE_SECONDS: Final = 5.0
 BETWEEN_QUESTIONS: Final = 0.002
 """In seconds, while another holds the lock of a SQLite file."""
-
-
-class Lease(NamedTuple):
-    """What is known of one worker."""
-
-    changed_at: int
-    """Microseconds, by the database's clock."""
-    looks: int
-    """Of anybody, in vain, since the worker has renewed it."""
-    stopping: bool
-    """It was asked to leave: that it is gone is no crash."""
-    age: float = 0.0
-    """Seconds since the last change when it was read; negative if the clock was set back."""
 
 
 class LeaseTable:

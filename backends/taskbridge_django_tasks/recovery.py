@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Self
 
-    from taskbridge_django_tasks.lease import Lease
+    from taskbridge_django_tasks.watch import Lease
 
 logger = logging.getLogger("taskbridge.django")
 

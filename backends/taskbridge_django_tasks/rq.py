@@ -16,6 +16,7 @@ from django.apps import apps
 from taskbridge.errors import ConfigurationError, UnsupportedFeature
 from taskbridge_django_tasks.alias import check_queues, find_alias, set_up_django
 from taskbridge_django_tasks.backend import DjangoBackend
+from taskbridge_django_tasks.rq_callbacks import FAILED, SUCCEEDED
 from taskbridge_rq.backend import RQBackend
 from taskbridge_rq.job import bind_job
 from taskbridge_rq.record import native_record, record
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from taskbridge_django_tasks.rq_job import Job
 
 NATIVE: Final = "django_tasks_rq.RQBackend"
-SUCCEEDED: Final = "django_tasks_rq.backend.success_callback"
-FAILED: Final = "django_tasks_rq.backend.failed_callback"
 CALLBACK_SECONDS: Final = 60
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import taskbridge_rq.job
 from taskbridge.message import HEADER
-from taskbridge_django_tasks.rq import FAILED, SUCCEEDED
+from taskbridge_django_tasks.rq_callbacks import FAILED, SUCCEEDED
 from taskbridge_django_tasks.rq_signals import announce_finished, announce_started, class_path
 
 if TYPE_CHECKING:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
 from taskbridge.process.liveness import fate
-
-if TYPE_CHECKING:
-    from taskbridge_django_tasks.lease import Lease
 
 PREFIX: Final = "taskbridge-"
 """Of our worker ids, before the mark of the worker's process. A row in the hands of any other worker is never touched:
@@ -16,6 +13,19 @@ LOOK_SECONDS = 2.0
 """How often a worker renews its lease, and looks at those of all."""
 LOOKS = 4
 """So many looks in a row that find a lease as it was, by whomever, tell that its worker is dead."""
+
+
+class Lease(NamedTuple):
+    """What is known of one worker."""
+
+    changed_at: int
+    """Microseconds, by the database's clock."""
+    looks: int
+    """Of anybody, in vain, since the worker has renewed it."""
+    stopping: bool
+    """It was asked to leave: that it is gone is no crash."""
+    age: float = 0.0
+    """Seconds since the last change when it was read; negative if the clock was set back."""
 
 
 def is_gone(worker_id: str, /) -> bool:

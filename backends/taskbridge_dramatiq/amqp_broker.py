@@ -15,8 +15,8 @@ from taskbridge_dramatiq.amqp_publisher import (
     publish,
     put_back,
 )
-from taskbridge_dramatiq.brokers import neutral_middleware
 from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
+from taskbridge_dramatiq.neutral import neutral_middleware
 from taskbridge_dramatiq.patches import forget_connections
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from dramatiq import Broker
-from dramatiq.middleware import AgeLimit, Callbacks, CurrentMessage, Pipelines, ShutdownNotifications
 
 from taskbridge.errors import ConfigurationError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from dramatiq import Message as DramatiqMessage
     from dramatiq.broker import MessageProxy
-    from dramatiq.middleware import Middleware
 
     from taskbridge.settings import BackendURL
 
@@ -92,11 +90,6 @@ def open_broker(url: BackendURL, /) -> Broker:
     from taskbridge_dramatiq.amqp_broker import open_amqp
 
     return open_amqp(url)
-
-
-def neutral_middleware() -> list[Middleware]:
-    """What Dramatiq adds by default, without its retries and its time limit, which TaskBridge owns."""
-    return [AgeLimit(), ShutdownNotifications(), Callbacks(), Pipelines(), CurrentMessage()]
 
 
 def url_kind(url: BackendURL, /) -> Kind:

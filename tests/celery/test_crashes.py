@@ -242,3 +242,17 @@ def test_what_could_not_be_read_is_redriven_as_it_came(
             assert letter.reason == "undecodable"
             redrive(letter.id, store)
     assert not ledger.events("text")
+
+
+def test_a_killed_worker_leaves_no_temporary_folder(
+    database: str, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    taskbridge.configure(f"celery+{database}")
+    with start_worker(tmp_path) as worker:
+        application.noted.enqueue("ran")
+        ledger.wait("ran")
+        worker.kill_tree()
+    assert list(temporary.iterdir()) == []

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskbridge_django_tasks.lease import Lease
-from taskbridge_django_tasks.watch import LOOK_SECONDS, LOOKS, looks_worth
+from taskbridge_django_tasks.watch import LOOK_SECONDS, LOOKS, Lease, looks_worth
 from tests.django.conftest import QUIET_SECONDS
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from taskbridge_celery.redis_transport import carried
 from taskbridge_celery.redis_transport.claims import Claims
+from taskbridge_celery.redis_transport.keeper import keep
 from taskbridge_celery.redis_transport.layout import Keys
 from taskbridge_celery.redis_transport.leases import Leases, registry
 from taskbridge_celery.redis_transport.qos import LeasedQoS
@@ -130,7 +131,8 @@ class Leased:
             "socket_connect_timeout": ANSWER_SECONDS,
             "retry": Retry(NoBackoff(), 1),
         }
-        return Leases(Redis(connection_pool=pool), self.keys, Lease.of(self.connection.client.transport_options))
+        lease = Lease.of(self.connection.client.transport_options)
+        return Leases(Redis(connection_pool=pool), self.keys, lease, keep=keep)
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         parameters: dict[str, Any] = super()._connparams(asynchronous=asynchronous)  # type: ignore[misc]  # as above

@@ -23,6 +23,11 @@ PORTION: Final = 1000
 """Tags in one call: some two milliseconds of the server."""
 
 
+def keep(leases: Leases, /) -> None:
+    """Renew and recover in the background, as long as the registry is needed."""
+    Keeper(leases).start()
+
+
 class Keeper(threading.Thread):
     """Runs as long as its registry is needed."""
 

@@ -12,7 +12,6 @@ from weakref import WeakSet
 
 from redis import exceptions
 
-from taskbridge_celery.redis_transport.keeper import Keeper
 from taskbridge_celery.redis_transport.layout import origin, redelivered, unwrapped, wrapped
 from taskbridge_celery.redis_transport.scripts import Scripts
 
@@ -44,7 +43,8 @@ class Held:
 class Leases:
     """Holds, renews, acknowledges and gives back deliveries, by their tags. Any thread may call."""
 
-    def __init__(self, client: Redis, keys: Keys, lease: Lease) -> None:
+    def __init__(self, client: Redis, keys: Keys, lease: Lease, *, keep: Callable[[Leases], object]) -> None:
+        """`keep` starts what renews and recovers; it ends by itself, when `may_end()`."""
         self.client = client
         self.keys = keys
         self.lease = lease
@@ -52,7 +52,8 @@ class Leases:
         self.channels: WeakSet[Any] = WeakSet()
         """Those that consume."""
         self.held: dict[str, Held] = {}
-        self._keeper: Keeper | None = None
+        self._start_keeping = keep
+        self._is_kept = False
         self._lock = threading.Lock()
 
     def hold(self, tag: str, queue: str, /, *, since: float) -> None:
@@ -63,16 +64,16 @@ class Leases:
         """Begin to renew and to recover, for a channel that consumes."""
         with self._lock:
             self.channels.add(channel)
-            if self._keeper is None:
-                self._keeper = Keeper(self)
-                self._keeper.start()
+            if not self._is_kept:
+                self._is_kept = True
+                self._start_keeping(self)
 
     def may_end(self) -> bool:
         """Asked by the thread: nothing is held, and nobody consumes."""
         with self._lock:
             if self.held or self.channels:
                 return False
-            self._keeper = None
+            self._is_kept = False
             return True
 
     def queues_of(self, exchange: str, routing_key: str, /) -> list[str]:
