@@ -99,8 +99,7 @@ def write(queue: Path, message: Message, /) -> None:
 
 def run_next(backend: FolderBackend, queue: Path, /) -> bool:
     """Run the first job that is due and that no other worker holds; False if there is none."""
-    now = int(time.time() * 1e6)
-    due = (path for path in sorted(queue.glob("*.json")) if int(path.name.split("-")[1]) <= now)
+    due = (path for path in sorted(queue.glob("*.json")) if int(path.name.split("-")[1]) <= time.time() * 1e6)
     return any(run_locked(backend, path) for path in due)
 
 
