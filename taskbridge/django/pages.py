@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
     from taskbridge.outbox.table import Row
-    from taskbridge.store import DeadLetter, Record, Store
+    from taskbridge.store import Record, Store
 
     Page = Callable[[HttpRequest], tuple[str, Mapping[str, Any]] | HttpResponse]
 
@@ -83,26 +83,17 @@ def jobs(request: HttpRequest) -> tuple[str, Mapping[str, Any]] | HttpResponse:
     if wanted := request.GET.get("id", "").strip():
         return _to("job", request, id=wanted)
     filters = Filters(
-        request, {"task": (), "queue": (), "status": [*DetailStatus], "of_backend": sorted(router.settings.backends)}
+        request, task=(), queue_name=(), detail_status=[*DetailStatus], backend=sorted(router.settings.backends)
     )
     store, after, read = _store(request), request.GET.get("after", ""), 0
     shown: list[Record] = []
     while True:
         page = store.page(limit=BATCH if filters else SHOWN, after=after)
-        shown += [record for record in page.records if filters.fit(_of_job(record))]
+        shown += [record for record in page.records if filters.fit(record)]
         after, read = page.after, read + len(page.records)
         if not after or len(shown) >= SHOWN or read >= READ or not filters:
             break
     return "jobs.html", {"title": "Jobs", "filters": filters, "records": shown, "after": after, "read": read}
-
-
-def _of_job(record: Record) -> dict[str, object]:
-    return {
-        "task": record.task,
-        "queue": record.queue_name,
-        "status": record.detail_status,
-        "of_backend": record.backend,
-    }
 
 
 def job(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
@@ -124,12 +115,10 @@ def dead_letters(request: HttpRequest) -> tuple[str, Mapping[str, Any]] | HttpRe
             messages.add_message(request, level, words)
         return _to("dead", request)
     state: Literal["dead", "redriven"] = "redriven" if request.GET.get("state") == "redriven" else "dead"
-    filters = Filters(
-        request, {"id": (), "task": (), "queue": (), "reason": (), "of_backend": sorted(router.settings.backends)}
-    )
+    filters = Filters(request, id=(), task=(), queue_name=(), reason=(), backend=sorted(router.settings.backends))
     limit = READ if filters else SHOWN + 1
     read = list(islice(store.letters(Selection(state=state, since=_since(request))), limit))
-    fitting = [letter for letter in read if filters.fit(_of_letter(letter))]
+    fitting = [letter for letter in read if filters.fit(letter)]
     shown = fitting[:SHOWN]
     # Those that died in the same microsecond come twice rather than never.
     last = shown[-1] if len(fitting) > SHOWN else read[-1] if len(read) == limit else None
@@ -150,16 +139,6 @@ def _since(request: HttpRequest) -> datetime | None:
         return None
 
 
-def _of_letter(letter: DeadLetter) -> dict[str, object]:
-    return {
-        "id": letter.id,
-        "task": letter.task,
-        "queue": letter.queue_name,
-        "reason": letter.reason,
-        "of_backend": letter.backend,
-    }
-
-
 def dead_letter(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
     """One dead letter, with its history."""
     letter = next(_store(request).letters(Selection(ids=(request.GET.get("id", ""),), state=None)), None)
@@ -172,7 +151,7 @@ def dead_letter(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
 
 def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
     """What waits in the outboxes of the application's databases, and what was given up."""
-    filters = Filters(request, {"id": (), "task": (), "queue": (), "state": STATES, "of_backend": ()})
+    filters = Filters(request, id=(), task=(), queue_name=(), state=STATES, backend=())
     databases = []
     for url in urls(router.settings):
         table = open_outbox(url)
@@ -181,7 +160,7 @@ def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
         rows = [
             {"row": row, "written_at": moment(row.written_at), "state": _state(row)}
             for row in read
-            if filters.fit(_of_row(row))
+            if filters.fit(row, state=_state(row))
         ]
         databases.append(
             {
@@ -196,16 +175,6 @@ def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
     return "outbox.html", {"title": "Outbox", "filters": filters, "databases": databases}
 
 
-def _of_row(row: Row) -> dict[str, object]:
-    return {
-        "id": row.id,
-        "task": row.task,
-        "queue": row.queue_name,
-        "state": _state(row),
-        "of_backend": row.backend,
-    }
-
-
 def _state(row: Row) -> str:
     waits, refused, given_up = STATES
     return given_up if row.dead_at is not None else refused if row.attempts else waits
@@ -214,7 +183,7 @@ def _state(row: Row) -> str:
 def schedules(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
     """The periodic tasks, and how far each has come."""
     import_tasks(())
-    filters = Filters(request, {"task": (), "state": ("active", "paused", "never seen by a scheduler")})
+    filters = Filters(request, task=(), state=("active", "paused", "never seen by a scheduler"), backend=())
     now = datetime.now(UTC)
     rows: list[dict[str, Any]] = []
     for schedule in sorted(known_schedules(), key=lambda schedule: schedule.name):
@@ -233,7 +202,7 @@ def schedules(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
                 "next": None if is_paused else schedule.timetable.after(now),
             }
         )
-    rows = [row for row in rows if filters.fit(row)]
+    rows = [row for row in rows if filters.fit(None, task=row["task"], state=row["state"], backend=row["alias"])]
     return "schedules.html", {"title": "Periodic tasks", "filters": filters, "rows": rows}
 
 
