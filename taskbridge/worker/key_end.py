@@ -35,9 +35,9 @@ def release(store: Store, key: Key, end: End, /) -> None:
     """It has not been done: the key is free for the next."""
     try:
         _ended(store, key, end, None)
-    except StoreUnavailable:
+    except StoreUnavailable as error:
         if end is not None:
-            log_lost(end[1])
+            log_lost(end[1], error)
         logger.exception("The key %s could not be given back: it is free when its lease has run out.", key.name)
 
 
@@ -45,10 +45,11 @@ def _completed(store: Store, key: Key, end: End, kept: timedelta) -> bool:
     for pause in _PAUSES:
         try:
             return _ended(store, key, end, kept)
-        except StoreUnavailable:
-            if end is not None and pause == _PAUSES[-1]:
-                log_lost(end[1])
+        except StoreUnavailable as error:
+            lost = error
             time.sleep(pause)
+    if end is not None:
+        log_lost(end[1], lost)
     # Alone, in case that it is the result which cannot be stored.
     return store.complete_key(key, kept=kept)
 

@@ -63,17 +63,17 @@ class Results:
     def _write(self, store: ResultStore, attempt: Attempt, written: transition.Transition) -> bool:
         try:
             is_taken = store.record(record_of(attempt, self._environment), written)
-        except StoreUnavailable:
-            log_lost(written)
+        except StoreUnavailable as error:
+            log_lost(written, error)
             return True
         if not is_taken:
             log_refused(written)
         return is_taken
 
 
-def log_lost(written: transition.Transition, /) -> None:
+def log_lost(written: transition.Transition, error: StoreUnavailable, /) -> None:
     """Say that the store did not answer."""
-    logger.exception("The store did not take %s of the job.", type(written).__name__)
+    logger.error("The store did not take %s of the job.", type(written).__name__, exc_info=error)
 
 
 def log_refused(written: transition.Transition, /) -> None:
