@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def written_lines(ledger: Path) -> list[dict[str, Any]]:
+    """What each line of a file says, once it is whole: a writer may be in the middle of the last one."""
+    if not ledger.exists():
+        return []
+    return [json.loads(line) for line in ledger.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
 class ShopLedger:
     """A file of JSON lines, which jobs of every kind append to."""
 
@@ -16,7 +23,4 @@ class ShopLedger:
 
     def written(self, job: str) -> list[dict[str, Any]]:
         """What jobs of this kind have written."""
-        if not self.ledger.exists():
-            return []
-        entries = [json.loads(line) for line in self.ledger.read_text(encoding="utf-8").splitlines()]
-        return [entry for entry in entries if entry["job"] == job]
+        return [entry for entry in written_lines(self.ledger) if entry["job"] == job]

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import taskbridge
+from tests.shop_ledger import written_lines
 
 LEDGER = "TASKBRIDGE_TEST_LEDGER"
 SLOW_SECONDS = 6
@@ -31,7 +32,7 @@ def note(event: str, **facts: Any) -> None:
 
 def executions(text: str) -> int:
     """How many have begun of the task that notes this."""
-    return sum(json.loads(line)["event"] == text for line in Path(os.environ[LEDGER]).read_text().splitlines())
+    return sum(line["event"] == text for line in written_lines(Path(os.environ[LEDGER])))
 
 
 def wait_at_gate(text: str, number: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from taskbridge.router import router
 from taskbridge_celery.redis_transport.transport import LeasedConnection
 from tests.celery import application
 from tests.celery.consuming import LEASE, Consumer
+from tests.shop_ledger import written_lines
 from tests.waiting import WAIT, until
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ class Ledger:
         self.path = path
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [line for line in map(json.loads, lines) if line["event"] == event]
+        return [line for line in written_lines(self.path) if line["event"] == event]
 
     def wait(self, event: str, *, count: int = 1, seconds: float = WAIT) -> list[dict[str, Any]]:
         """Wait until `event` was written `count` times."""

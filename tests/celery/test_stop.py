@@ -106,8 +106,8 @@ def test_a_kill_after_the_grace_puts_back_what_still_runs(tmp_path: Path, ledger
 @pytest.mark.usefixtures("configured")
 def test_a_delayed_job_of_a_worker_that_stops_is_not_lost_and_not_early(tmp_path: Path, ledger: Ledger) -> None:
     with start_worker(tmp_path) as stopped:
+        due = time.time() + 8
         job = application.noted.using(run_after=timedelta(seconds=8)).enqueue("delayed")
-        due = time.time() + 7.9
         until(lambda: f"Task note[{job.id}] received" in log_of(stopped), what="the job is held")
         stopped.send(signal.SIGTERM)
         assert stopped.wait(within=STOP) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,7 @@ import pytest
 from taskbridge.backend import WorkerOptions
 from taskbridge.process import Process
 from taskbridge.router import router
+from tests.shop_ledger import written_lines
 
 APPLICATION = "tests.dramatiq.application"
 START = timedelta(seconds=60)
@@ -31,8 +31,7 @@ class Ledger:
         self.path.unlink(missing_ok=True)
 
     def all(self) -> list[dict[str, Any]]:
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        return [json.loads(line) for line in lines]
+        return written_lines(self.path)
 
     def events(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.all() if line["event"] == event]
