@@ -51,5 +51,5 @@ TASKS: dict[str, dict[str, Any]] = {
     "native": {"BACKEND": "django_tasks_db.DatabaseBackend", "QUEUES": [*QUEUES, "second", "odd"]},
 }
 if _redis:
-    TASKS["redis"] = {"BACKEND": "django_tasks_rq.RQBackend", "QUEUES": [*QUEUES, "second"]}
+    TASKS["redis"] = {"BACKEND": "django_tasks_rq.RQBackend", "QUEUES": [*QUEUES, "second", "odd"]}
     RQ_QUEUES = {queue: {"URL": _redis} for queue in TASKS["redis"]["QUEUES"]}
