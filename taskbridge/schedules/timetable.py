@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 FIELDS: Final = ("minute", "hour", "day-of-month", "month", "day-of-week")
 SHORTEST: Final = timedelta(seconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = timedelta(days=1)
 _LOOKBACK: Final = tuple(timedelta(days=days) for days in (0.1, 2, 40, 400, 365 * 50))
 """How far back the last nominal time is looked for, so that a week of minutes need not be counted through."""
 
@@ -114,11 +115,44 @@ class Cron:
             raise InvalidTask(f"zone={self.zone!r} is not known.{hint}") from error
 
     def _from(self, moment: datetime) -> Iterator[datetime]:
-        for local in self._simulator(moment.astimezone(self._zone)):
-            nominal = local.astimezone(UTC)
-            # In the hour that comes twice, the simulator names moments of its first passing when asked in the second.
-            if nominal > moment:
+        minute, hour, *_ = self.expression.split()
+        if minute.startswith("*") or hour.startswith("*"):
+            return self._as_time_passes(moment.astimezone(UTC))
+        # In the hour that comes twice, the simulator names moments of its first passing when asked in the second.
+        ticks = (local.astimezone(UTC) for local in self._simulator(moment.astimezone(self._zone)))
+        return (nominal for nominal in ticks if nominal > moment)
+
+    def _as_time_passes(self, moment: datetime) -> Iterator[datetime]:
+        """From one change of clocks to the next: the simulator passes over ticks at one of half an hour."""
+        offset = self._offset(moment)
+        wall = (moment + offset).replace(tzinfo=None)
+        while True:
+            for found in self._simulator(wall):
+                nominal = found.replace(tzinfo=UTC) - offset
+                if (change := self._change(moment, nominal)) is not None:
+                    moment, offset = change, self._offset(change)
+                    wall = (change + offset - SHORTEST).replace(tzinfo=None)
+                    break
                 yield nominal
+                moment = nominal
+            else:
+                return
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return moment.astimezone(self._zone).utcoffset() or timedelta(0)
+
+    def _change(self, begin: datetime, end: datetime) -> datetime | None:
+        """The first moment after `begin`, and not after `end`, at which clocks are changed; to the second."""
+        offset = self._offset(begin)
+        while begin < end:
+            changed = min(begin + _DAY, end)
+            if self._offset(changed) != offset:
+                while changed - begin > SHORTEST:
+                    middle = begin + (changed - begin) // 2
+                    begin, changed = (middle, changed) if self._offset(middle) == offset else (begin, middle)
+                return changed.replace(microsecond=0)
+            begin = changed
+        return None
 
     def _simulator(self, moment: datetime) -> Any:
         from cronsim import CronSim  # only who has a cron expression pays for it

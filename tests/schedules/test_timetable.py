@@ -17,9 +17,11 @@ from taskbridge.schedules import Cron, Every
 from taskbridge.schedules.timetable import FIELDS
 
 BERLIN = "Europe/Berlin"
-ZONES = ("UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Africa/Cairo", "Asia/Kathmandu", "America/Havana")
+LORD_HOWE = "Australia/Lord_Howe"
+ZONES = ("UTC", BERLIN, "America/New_York", LORD_HOWE, "Africa/Cairo", "Asia/Kathmandu", "America/Havana")
 """Among them changes of half an hour, and changes at midnight."""
 MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
 
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001 - given a zone
 
@@ -125,6 +127,9 @@ around_changes = st.sampled_from(
     change=around_changes,
     offset=st.timedeltas(timedelta(hours=-3), timedelta(hours=3)),
 )
+@example(minute="*", hour="0", zone=LORD_HOWE, change=datetime(2026, 4, 4, 15, tzinfo=UTC), offset=timedelta(0))
+@example(minute="*", hour="4", zone=LORD_HOWE, change=datetime(2026, 10, 3, 15, 30, tzinfo=UTC), offset=-2 * HOUR)
+@example(minute="20", hour="*", zone=LORD_HOWE, change=datetime(2026, 4, 4, 15, tzinfo=UTC), offset=-2 * HOUR)
 def test_around_every_change_of_clocks_it_ticks_as_it_is_told_by_hand(
     minute: str, hour: str, zone: str, change: datetime, offset: timedelta
 ) -> None:

@@ -96,6 +96,7 @@ def test_the_installed_huey_writes_what_is_recorded(
     huey = STORAGES[storage]("mail", **({"filename": where} if storage == "sqlite" else {"url": where}))
     write(huey, has_priority=storage != "redis")
     ((place, turn, data),), ((recorded_place, recorded_turn, recorded),) = dump(huey), load(storage)
+    huey.storage.close()
     assert (place, turn) == (recorded_place, recorded_turn)
     (moment, now), (recorded_moment, then) = split(data, storage), split(recorded, storage)
     assert (moment, pickle.loads(now)) == (recorded_moment, pickle.loads(then))
