@@ -139,6 +139,7 @@ def another(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     with override_settings(DATABASE_ROUTERS=[ToAnother()]):
         connections["other"] = other
         yield {"DATABASE_ROUTERS": [ToAnother()]}
+        other.close()
         del connections["other"]
 
 
