@@ -16,7 +16,7 @@ from taskbridge.registry import registry
 from taskbridge.router import router
 from taskbridge.store import DetailStatus, Store, open_store
 from taskbridge.store.database import OwnDatabase
-from taskbridge.worker import Environment, Runner
+from taskbridge.worker import Environment, Runner, key_keeper
 from taskbridge_compare.bench import wire
 from taskbridge_compare.bench.meter import Meter
 
@@ -60,6 +60,15 @@ class Counted:
         with self._counting() as counts:
             outcome = self._run(message, attempt=attempt)
         return outcome, counts.total()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_renewals() -> Iterator[None]:
+    """A key that is held at a fifth second is renewed, which is a command more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_keeper, "RENEWED_EVERY", timedelta(hours=1))
+        patch.setattr(key_keeper._the_keeper, "_made", None)
+        yield
 
 
 @pytest.fixture(params=["redis", "postgresql", "sqlite"])
