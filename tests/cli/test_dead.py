@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +85,7 @@ def bury(store: Store, letter_id: str, **changes: Any) -> DeadLetter:
 
 def waiting(url: str) -> int:
     """The jobs that lie on the queue."""
-    with sqlite3.connect(url.removeprefix("huey+sqlite:///")) as connection:
+    with closing(sqlite3.connect(url.removeprefix("huey+sqlite:///"))) as connection, connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'task'").fetchone() is None:
             return 0
         return int(connection.execute("SELECT count(*) FROM task").fetchone()[0])
@@ -181,7 +182,7 @@ def test_bytes_go_back_to_a_backend_that_takes_them(store: Store, url: str, monk
         with pytest.raises(RedriveRefused, match="huey does not take them back"):
             redrive("raw-1", store)
     redrive("raw-1", store)
-    with sqlite3.connect(url.removeprefix("huey+sqlite:///")) as connection:
+    with closing(sqlite3.connect(url.removeprefix("huey+sqlite:///"))) as connection, connection:
         assert connection.execute("SELECT data FROM task").fetchall() == [(b"raw",)]
     with pytest.raises(RedriveRefused, match="has been redriven"):
         redrive("raw-1", store)
@@ -270,7 +271,7 @@ def test_a_killed_redrive_leaves_a_letter_that_can_be_redriven(
     with pytest.raises(RedriveRefused, match="somebody else"):
         redrive("a", store)
     # What the next minute would do: the lease of the dead process runs out.
-    with sqlite3.connect(url.removeprefix("huey+sqlite:///")) as connection:
+    with closing(sqlite3.connect(url.removeprefix("huey+sqlite:///"))) as connection, connection:
         connection.execute("UPDATE taskbridge_leases SET until = 0")
     redrive("a", store)
     assert waiting(url) == 1

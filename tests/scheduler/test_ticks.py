@@ -9,7 +9,7 @@ import sqlite3
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -273,7 +273,7 @@ def test_a_scheduler_that_is_killed_at_any_step_leaves_one_run_of_the_tick(tmp_p
         assert time.monotonic() < deadline
         duty.beat()
         time.sleep(0.1)
-    with sqlite3.connect(tmp_path / "queue.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as connection, connection:
         ((waiting,),) = connection.execute("SELECT count(*) FROM task")
     assert waiting == (1 if step == "claimed" else 2)
     shop.note.enqueue(str(noted), "sentinel")

@@ -6,6 +6,7 @@ import sqlite3
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,7 @@ def test_a_row_that_is_no_message_holds_up_no_other(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{path}")
     good = due(-SHORT)
     store.hold("default", [good])
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("INSERT INTO taskbridge_waiting VALUES ('bad', 'default', 1, '{')")
     assert [message.id for message in store.claim_due("default", limit=10, span=LONG).messages] == [good.id]
     store.close()
@@ -143,7 +144,7 @@ def test_with_many_that_wait_each_question_is_answered_from_the_index(tmp_path: 
     rows = "SELECT 'id' || n, 'default', 9000000000000000 + n, '{}' FROM "
     store = open_store(f"sqlite:///{tmp_path}/results.db")
     assert store.until_due("default") is None
-    with sqlite3.connect(tmp_path / "results.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "results.db")) as connection, connection:
         counted = f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {MANY}) SELECT n FROM c)"
         connection.execute(f"INSERT INTO taskbridge_waiting {rows}{counted}")
         for question in ("SELECT min(due_at)", "SELECT id"):

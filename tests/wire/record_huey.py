@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -55,7 +56,7 @@ def dump(huey: Huey) -> list[list[Any]]:
     """What lies in Huey's queue: for each message its bytes and the place that decides about its turn."""
     storage = huey.storage
     if isinstance(storage, SqliteStorage):
-        with sqlite3.connect(storage.filename) as connection:
+        with closing(sqlite3.connect(storage.filename)) as connection:
             return [list(row) for row in connection.execute("select queue, priority, data from task order by id")]
     client: Redis = storage.conn
     if client.type(storage.queue_key) == b"zset":
