@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RETRIES = taskbridge.Retry(3, delay=timedelta(0), on=(ConnectionError,))
-ONCE: dict[str, Any] = {"delivery": "effectively_once", "key": "{number}"}
 
 
 def fails_below_zero(number: int) -> int:
@@ -34,14 +33,31 @@ def fails_below_zero(number: int) -> int:
     return number
 
 
-TASKS = PLAIN, WITH_KEY, WITH_RESULT, WITH_BOTH = tuple(
-    taskbridge.task(name=f"counted.{name}", retry=RETRIES, **options)(fails_below_zero)
-    for name, options in (
-        ("plain", {}),
-        ("key", ONCE),
-        ("result", {"result": True}),
-        ("both", {"result": True, **ONCE}),
-    )
+@taskbridge.task(retry=RETRIES)
+def counted_plain(number: int) -> int:
+    return fails_below_zero(number)
+
+
+@taskbridge.task(retry=RETRIES, delivery="effectively_once", key="{number}")
+def counted_with_key(number: int) -> int:
+    return fails_below_zero(number)
+
+
+@taskbridge.task(retry=RETRIES, result=True)
+def counted_with_result(number: int) -> int:
+    return fails_below_zero(number)
+
+
+@taskbridge.task(retry=RETRIES, result=True, delivery="effectively_once", key="{number}")
+def counted_with_both(number: int) -> int:
+    return fails_below_zero(number)
+
+
+TASKS = PLAIN, WITH_KEY, WITH_RESULT, WITH_BOTH = (
+    counted_plain,
+    counted_with_key,
+    counted_with_result,
+    counted_with_both,
 )
 
 
@@ -144,7 +160,9 @@ def test_what_is_skipped_costs_one_question_and_the_result_of_another_job_two_mo
 
 def test_the_start_of_a_job_that_has_waited_for_its_key_is_a_write_of_its_own(counted: Counted) -> None:
     sent, minute = job(WITH_BOTH, 3), timedelta(minutes=1)
-    held = counted.store.claim_key("counted.both:3", job="other", holder="other", span=minute, waits="none")
+    held = counted.store.claim_key(
+        key_name(WITH_BOTH.name, "3"), job="other", holder="other", span=minute, waits="none"
+    )
     assert isinstance(counted(sent)[0], Again)
     counted.store.release_key(held)
     assert counted(sent, attempt=2) == (Done(3), 3)
