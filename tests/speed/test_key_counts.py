@@ -17,6 +17,7 @@ from taskbridge.router import router
 from taskbridge.store import DetailStatus, Store, open_store
 from taskbridge.store.database import OwnDatabase
 from taskbridge.worker import Environment, Runner, key_keeper
+from taskbridge.worker.effectively_once import key_name
 from taskbridge_compare.bench import wire
 from taskbridge_compare.bench.meter import Meter
 
@@ -160,9 +161,8 @@ def test_what_is_skipped_costs_one_question_and_the_result_of_another_job_two_mo
 
 def test_the_start_of_a_job_that_has_waited_for_its_key_is_a_write_of_its_own(counted: Counted) -> None:
     sent, minute = job(WITH_BOTH, 3), timedelta(minutes=1)
-    held = counted.store.claim_key(
-        key_name(WITH_BOTH.name, "3"), job="other", holder="other", span=minute, waits="none"
-    )
+    name = key_name(WITH_BOTH.name, "3")
+    held = counted.store.claim_key(name, job="other", holder="other", span=minute, waits="none")
     assert isinstance(counted(sent)[0], Again)
     counted.store.release_key(held)
     assert counted(sent, attempt=2) == (Done(3), 3)
