@@ -10,6 +10,7 @@ from zlib import crc32
 import hypothesis
 import pytest
 
+from taskbridge.registry import registry
 from tests.servers import serve
 
 if TYPE_CHECKING:
@@ -82,3 +83,9 @@ def postgres_server() -> Iterator[Server]:
 def postgres_url(postgres_server: Server) -> str:
     """An empty PostgreSQL database, for this module alone."""
     return postgres_server.fresh_url()
+
+
+@pytest.fixture
+def own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the test declares is forgotten when it ends: two tasks of one function are more than RQ can be given."""
+    monkeypatch.setattr(registry, "_tasks", dict(registry._tasks))

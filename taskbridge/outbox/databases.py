@@ -19,7 +19,7 @@ def urls(settings: Settings, /) -> tuple[str, ...]:
     """Those that are set; where none is, under Django, the one that its routers choose."""
     if settings.outbox:
         return settings.outbox
-    if not on_django.is_django() or not on_django.has_outbox():
+    if not on_django.is_set_up() or not on_django.has_outbox():
         return ()
     return (f"django://{on_django.alias_of(None)}",)
 

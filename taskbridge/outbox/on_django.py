@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,22 +16,15 @@ if TYPE_CHECKING:
 _DIALECTS: Final = {"sqlite": SQLITE.through_django(), "postgresql": POSTGRESQL.through_django()}
 
 
-def is_django() -> bool:
-    """True in a process with Django's settings."""
-    configured: Any = sys.modules.get("django.conf")
-    return bool(os.environ.get("DJANGO_SETTINGS_MODULE")) or (
-        configured is not None and bool(configured.settings.configured)
-    )
+def is_set_up() -> bool:
+    """True in a process of a Django project, once its applications are loaded."""
+    loaded: Any = sys.modules.get("django.apps")
+    return loaded is not None and bool(loaded.apps.ready)
 
 
 def is_meant(connection: object, /) -> bool:
     """True for an alias, for one of Django's own connections, and for none at all in a process that is set up."""
-    return (connection is None and _is_set_up()) or isinstance(connection, str) or kind_of(connection) == "django"
-
-
-def _is_set_up() -> bool:
-    loaded: Any = sys.modules.get("django.apps")
-    return loaded is not None and bool(loaded.apps.ready)
+    return (connection is None and is_set_up()) or isinstance(connection, str) or kind_of(connection) == "django"
 
 
 def alias_of(connection: object, /) -> str:

@@ -75,6 +75,7 @@ def test_an_impossible_option_is_refused_and_named(options: dict[str, Any], word
 def generator_free() -> None: ...
 
 
+@pytest.mark.usefixtures("own_tasks")
 @pytest.mark.parametrize("option", ["name", "takes_context", "native"])
 def test_what_belongs_to_the_declaration_does_not_belong_to_a_call(option: str) -> None:
     declared = task(name=f"bad_input.{option}")(generator_free)
@@ -82,6 +83,7 @@ def test_what_belongs_to_the_declaration_does_not_belong_to_a_call(option: str) 
         declared.using(**{option: None})
 
 
+@pytest.mark.usefixtures("own_tasks")
 def test_two_functions_of_one_name_are_refused() -> None:
     task(name="bad_input.same")(generator_free)
     with pytest.raises(InvalidTask) as caught:

@@ -356,6 +356,7 @@ def test_the_key_of_a_killed_execution_is_taken_over_with_a_larger_token(tmp_pat
 def takes(first: int, /, order_id: int, *rest: int, note: str = "none", **named: int) -> None: ...
 
 
+@pytest.mark.usefixtures("own_tasks")
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
