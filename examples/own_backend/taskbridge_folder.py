@@ -110,20 +110,21 @@ def run_locked(backend: FolderBackend, path: Path, /) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not path.exists():  # another worker ended the job between our look and our lock
                 return False
-            message = msgspec.json.decode(file.read(), type=Message)
-            headers = message.headers or Headers()
-            match backend.run(message, attempt=headers.attempt):
-                case Again(delay):
-                    headers.attempt += 1
-                    message.headers, message.run_after = headers, datetime.now(UTC) + delay
-                    write(path.parent, message)
-                    path.unlink()
-                case Dead():
-                    bury(backend, path)
-                case Done() | Expired() | Skipped() | Cancelled():
-                    path.unlink()
-    except (msgspec.DecodeError, KeyboardInterrupt):  # no job, or one that raised what Ctrl-C raises
-        bury(backend, path)
+            try:
+                message = msgspec.json.decode(file.read(), type=Message)
+                headers = message.headers or Headers()
+                match backend.run(message, attempt=headers.attempt):
+                    case Again(delay):
+                        headers.attempt += 1
+                        message.headers, message.run_after = headers, datetime.now(UTC) + delay
+                        write(path.parent, message)
+                        path.unlink()
+                    case Dead():
+                        bury(backend, path)
+                    case Done() | Expired() | Skipped() | Cancelled():
+                        path.unlink()
+            except (msgspec.DecodeError, KeyboardInterrupt):  # no job, or one that raised what Ctrl-C raises
+                bury(backend, path)
     except (FileNotFoundError, BlockingIOError):
         return False
     return True
@@ -144,6 +145,5 @@ def main() -> None:
     booted.backend.run.start()
     while not stopping:
         ran = [run_next(booted.backend, booted.backend.folder / queue) for queue in booted.queues]
-        if not any(ran):
-            time.sleep(0.02)
+        time.sleep(0 if any(ran) else 0.02)
     booted.backend.run.stop()
