@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from taskbridge.backend import CanCancel, CarriesTypes
-from taskbridge.errors import EnqueueError, InvalidArguments, InvalidTask, UnsupportedFeature
+from taskbridge.errors import EnqueueError, InvalidArguments, UnsupportedFeature
 from taskbridge.handover import hand_over
 from taskbridge.identity import new_ids
 from taskbridge.key import key_maker
-from taskbridge.message import NO_TIMEOUT, Headers, Message, call_text
+from taskbridge.message import Headers, Message, call_text
+from taskbridge.overrides import overrides
 from taskbridge.refusals import check, check_ceiling, check_queue, check_timing, refuse_main_module, unchanged
 from taskbridge.registry import wire_name
 from taskbridge.result import TaskResult
-from taskbridge.retry import Retry
 from taskbridge.settings import BackendURL
 from taskbridge.settings.url import DEFAULT_SIZE_LIMIT
 from taskbridge.signatures.fingerprint import fingerprint_of
@@ -93,7 +93,7 @@ class Binding(Generic[R]):
         self._template = (
             wire_name(task, backend),
             dict(options.native.get(backend.engine, {})),
-            _overrides(task),
+            overrides(task),
             fingerprint_of(task),
         )
 
@@ -308,30 +308,6 @@ def _size(args: list[Any], kwargs: dict[str, Any]) -> int:
         return len(_encode_json((args, kwargs)))
     except (OverflowError, ValueError, msgspec.MsgspecError):
         return len(repr((args, kwargs)))
-
-
-def _overrides(task: Task[Any, Any, Any]) -> tuple[float | None, dict[str, Any] | None, float | None]:
-    """What a copy made by `using` says otherwise than the declared task, which is what the worker will know."""
-    from taskbridge.registry import registry
-
-    declared = registry.get(task.name)
-    options = task.options
-    if declared is None or declared.options is options:
-        return None, None, None
-    timeout = retry = key_ttl = None
-    if options.timeout != declared.options.timeout:
-        timeout = options.timeout.total_seconds() if options.timeout else NO_TIMEOUT
-    if options.retry != declared.options.retry:
-        if options.retry is not None and declared.options.retry is None and Exception not in (options.retry.on or ()):
-            raise InvalidTask(
-                f"{task.name!r} declares no retry, and the classes of using(retry=Retry(on=...)) do not travel to its "
-                f"workers, which would retry on every error. Declare the task with retry=Retry(..., on=...), or write "
-                f"on=(Exception,)."
-            )
-        retry = (options.retry or Retry(1)).to_wire()
-    if options.key_ttl != declared.options.key_ttl:
-        key_ttl = options.key_ttl.total_seconds()
-    return timeout, retry, key_ttl
 
 
 def moment(value: timedelta | datetime | None, now: datetime, /) -> datetime | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from taskbridge.check.finding import Finding, error, note, warning
+from taskbridge.outbox.on_django import has_application
 from taskbridge.store import schema
 from taskbridge.store.columns import moment
 
@@ -69,7 +69,7 @@ def outbox_findings(alias: str, tasks: Sequence[Task[..., Any, Any]], router: Ro
 
 def _of_tables(about: str, version: int, *, is_wanted: bool) -> Iterator[Finding]:
     newest = len(schema.APPLICATION_STEPS)
-    if not version and (is_wanted or _has_application()):
+    if not version and (is_wanted or has_application()):
         # Under Django each project has the place for an outbox, wanted or not.
         yield (error if is_wanted else note)(
             about,
@@ -101,8 +101,3 @@ def _of_rows(about: str, count: Count) -> Iterator[Finding]:
             consequence="It does not run: no relay hands it on, or its broker does not take it.",
             remedy="Run `taskbridge worker` without --no-scheduler, or `taskbridge scheduler`, and read its log.",
         )
-
-
-def _has_application() -> bool:
-    loaded: Any = sys.modules.get("django.apps")
-    return loaded is not None and bool(loaded.apps.ready) and bool(loaded.apps.is_installed("taskbridge.django"))

@@ -22,6 +22,11 @@ def is_set_up() -> bool:
     return loaded is not None and bool(loaded.apps.ready)
 
 
+def has_application() -> bool:
+    """True where the project has TaskBridge's tables among its own."""
+    return is_set_up() and bool(sys.modules["django.apps"].apps.is_installed("taskbridge.django"))
+
+
 def is_meant(connection: object, /) -> bool:
     """True for an alias, for one of Django's own connections, and for none at all in a process that is set up."""
     return (connection is None and is_set_up()) or isinstance(connection, str) or kind_of(connection) == "django"
