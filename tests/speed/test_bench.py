@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from taskbridge_compare.bench import drain_rows, enqueue_rows, run, wake_rows
+from taskbridge_compare.bench import drain_rows, enqueue_rows, key_rows, run, wake_rows
 from taskbridge_compare.bench.late import late
 from taskbridge_compare.bench.row import Row, not_run, table
 from taskbridge_compare.drivers import rows
@@ -80,6 +80,22 @@ def test_a_later_wake_fails_only_where_no_resampling_reaches_the_target(
     assert on_a_busy_machine == ("pass" if verdict == "pass" else "noisy")
 
 
+@pytest.mark.parametrize(
+    ("kind", "added", "verdict"),
+    [
+        (key_rows.WITH_RESULT, 0, "pass"),
+        (key_rows.WITH_RESULT, 1, "FAIL"),
+        (key_rows.WITHOUT, 1, "pass"),
+        (key_rows.WITHOUT, 2, "missed"),
+        (key_rows.WITHOUT, 3, "FAIL"),
+    ],
+)
+def test_a_key_that_costs_more_than_was_asked_is_missed_if_that_is_known_and_else_broken(
+    kind: str, added: int, verdict: str
+) -> None:
+    assert key_rows.verdict(kind, added) == verdict
+
+
 def test_every_backend_has_a_late_ack_profile_of_the_engine_to_be_held_against() -> None:
     workload = load(SHIPPED)
     natives = [driver for driver in rows() if driver.profile == "native"]
@@ -89,7 +105,7 @@ def test_every_backend_has_a_late_ack_profile_of_the_engine_to_be_held_against()
         assert (tuned.worker, tuned.environment) != (first_steps.worker, first_steps.environment), native.backend
 
 
-@pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("noisy", 0), ("FAIL", 1)])
+@pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("noisy", 0), ("missed", 0), ("FAIL", 1)])
 def test_the_exit_code_says_whether_a_promise_is_broken(
     verdict: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,5 +113,5 @@ def test_the_exit_code_says_whether_a_promise_is_broken(
     monkeypatch.setattr(run.Bench, "rows", lambda _bench: iter([row]))
     printed: list[str] = []
     assert run.main(["--json", str(tmp_path / "bench.json")], write=printed.append) == code
-    assert f"{code} of 1 broken" in "".join(printed)
+    assert f"{code} of 1 broken, {int(verdict == 'missed')} missed" in "".join(printed)
     assert json.loads((tmp_path / "bench.json").read_text())["rows"] == [row.plain()]
