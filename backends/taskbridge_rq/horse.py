@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from resource import struct_rusage
     from types import FrameType
 
-_LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT
 PR_SET_PDEATHSIG: Final = 1
 
 
@@ -42,11 +41,11 @@ def ended(pid: int, /, *, within: float) -> tuple[int, int, struct_rusage] | Non
             select.select([handle], [], [], within)
         finally:
             os.close(handle)
-    else:
+        found = os.wait4(pid, os.WNOHANG)
+    else:  # no Linux
         deadline = time.monotonic() + within
-        while time.monotonic() < deadline and os.waitid(os.P_PID, pid, _LOOK) is None:
+        while not (found := os.wait4(pid, os.WNOHANG))[0] and time.monotonic() < deadline:
             time.sleep(0.01)
-    found = os.wait4(pid, os.WNOHANG)
     return found if found[0] else None
 
 

@@ -25,8 +25,15 @@ START_SECONDS = 45.0
 _TURN_SECONDS = 0.2
 _SETUP_SECONDS = 60
 _TAIL = 800
+
+
+def usable_processors() -> int:
+    """How many this process may use; all of them where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 # Imports keep a processor busy: in turns, the first stations are already at work while the last ones begin.
-_IMPORTING = threading.BoundedSemaphore(max(2, len(os.sched_getaffinity(0))))
+_IMPORTING = threading.BoundedSemaphore(max(2, usable_processors()))
 
 
 class StationError(Exception):

@@ -14,6 +14,7 @@ import psutil
 
 from taskbridge_compare.experiments import EXPERIMENTS
 from taskbridge_compare.ledger import Event
+from taskbridge_compare.place import usable_processors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,7 +84,7 @@ def machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "processors": os.cpu_count(),
-        "usable_processors": len(os.sched_getaffinity(0)),
+        "usable_processors": usable_processors(),
         "processor": _processor(),
         "memory_bytes": psutil.virtual_memory().total,
         "load_average": os.getloadavg(),

@@ -9,6 +9,10 @@ CONTROL, read here: one line of JSON that says what to start, then the lines `ki
 Its end means that our owner is gone, by whatever death, and kills in the same way: the kernel closes a pipe even after
 SIGKILL. STATUS, written here: `started PID`, `failed REASON`, `exited CODE` (negative: the signal), and at the end of
 the last process below, `gone`. If the keeper itself is killed, PR_SET_PDEATHSIG ends the program.
+
+Subreapers, /proc and PR_SET_PDEATHSIG are Linux's. Elsewhere `ps` tells of processes, and an orphan is known by its
+session. Two things are lost: a descendant that opens a session of its own and loses its parent within the same second
+(a daemon) outlives us, and so does the program if the keeper itself is killed.
 """
 
 from __future__ import annotations
@@ -32,7 +36,7 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
-def _parents() -> dict[int, int]:
+def parents_by_proc() -> dict[int, int]:
     """pid -> parent's pid, of every living process of the machine."""
     parents = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208  pathlib would be half of this file's start time
@@ -48,13 +52,97 @@ def _parents() -> dict[int, int]:
     return parents
 
 
-def _descendants() -> set[int]:
-    parents, below = _parents(), set[int]()
-    known = {os.getpid()}
+def parents_by_ps() -> dict[int, int]:
+    """The same by `ps`, which every Unix has. Takes SIGCHLD for itself: collect what has died, afterwards."""
+    read, write = os.pipe()
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        child = os.fork()
+        if child == 0:
+            try:
+                os.dup2(write, 1)
+                # An option each: a heading, here none, goes to the end of its argument.
+                os.execve("/bin/ps", ["ps", "-A", "-o", "pid=", "-o", "ppid=", "-o", "stat="], {"LC_ALL": "C"})  # noqa: S606  no shell is the point
+            finally:
+                os._exit(127)
+        os.close(write)
+        with open(read, "rb") as output:  # noqa: PTH123  a descriptor
+            rows = [line.split() for line in output]
+        os.waitpid(child, 0)
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
+    parents = {int(pid): int(parent) for pid, parent, state in rows if not state.startswith(b"Z")}
+    parents.pop(child, None)
+    if os.getpid() not in parents:
+        raise OSError("/bin/ps does not tell which processes there are")
+    return parents
+
+
+def _below(roots: set[int], parents: dict[int, int]) -> set[int]:
+    below, known = set[int](), roots
     while known:
         known = {pid for pid, parent in parents.items() if parent in known and pid not in below}
         below |= known
     return below
+
+
+class ByTree:
+    """What is below a subreaper: orphans become its children, so that nothing ends unseen."""
+
+    look_every: float | None = None
+    """Seconds."""
+
+    def begins(self, pid: int) -> None:
+        """The program leads its session now."""
+
+    def below(self) -> set[int]:
+        """Every living process that the program has left or started."""
+        return _below({os.getpid()}, parents_by_proc())
+
+    def without_children(self) -> set[int]:
+        """The same, once the keeper has no child."""
+        return set()
+
+
+class BySession:
+    """What is below a process that is no subreaper, and what is in a session in which one of those was seen.
+
+    It looks once a second: to see sessions before their first process dies, and to forget those that have ended, whose
+    number may become somebody else's.
+    """
+
+    look_every: float | None = 1.0
+
+    def __init__(self) -> None:
+        self._sessions: set[int] = set()
+
+    def begins(self, pid: int) -> None:
+        """The program leads its session now."""
+        self._sessions.add(pid)
+
+    def below(self) -> set[int]:
+        """Every living process that the program has left or started, and that can be told."""
+        parents = parents_by_ps()
+        session = {pid: led for pid in parents if (led := _session(pid))}
+        here = os.getpid()
+        found = set[int]()
+        while True:
+            roots = {here} | found | {pid for pid, led in session.items() if led in self._sessions}
+            more = (roots | _below(roots, parents)) - {here}
+            self._sessions = {session[pid] for pid in more if pid in session} - {os.getsid(0)}
+            if more == found:
+                return found
+            found = more
+
+    without_children = below
+
+
+def _session(pid: int) -> int:
+    """The process that leads it, whether or not that lives; 0 if that is not told."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
 
 
 def _signal_all(pids: set[int], number: signal.Signals) -> None:
@@ -64,7 +152,8 @@ def _signal_all(pids: set[int], number: signal.Signals) -> None:
 
 
 class _Keeper:
-    def __init__(self, control: int, status: int) -> None:
+    def __init__(self, control: int, status: int, members: ByTree | BySession) -> None:
+        self.members = members
         self.control = control
         self.status = status
         self.pid = 0
@@ -98,6 +187,7 @@ class _Keeper:
             os.waitpid(self.pid, 0)
             self.tell("failed " + " ".join(failure.split()))
             os._exit(1)
+        self.members.begins(self.pid)
         self.tell(f"started {self.pid}")
 
     def reap(self) -> None:
@@ -106,6 +196,8 @@ class _Keeper:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
+                if self.members.without_children():
+                    return
                 self.tell("gone")
                 os._exit(0)
             if pid == 0:
@@ -117,7 +209,7 @@ class _Keeper:
         """SIGKILL to all below, frozen first, so that no master sees its worker die and starts another."""
         while True:
             frozen = set[int]()
-            while fresh := _descendants() - frozen:
+            while fresh := self.members.below() - frozen:
                 _signal_all(fresh, signal.SIGSTOP)
                 frozen |= fresh
             _signal_all(frozen, signal.SIGKILL)
@@ -136,7 +228,10 @@ class _Keeper:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         self.reap()
         while True:
-            readable, _, _ = select.select([self.control, woken_read], [], [])
+            readable, _, _ = select.select([self.control, woken_read], [], [], self.members.look_every)
+            if not readable:
+                self.members.below()
+                self.reap()
             if woken_read in readable:
                 os.read(woken_read, 65536)
                 self.reap()
@@ -177,7 +272,7 @@ def main() -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _Keeper(control, status).run()
+    _Keeper(control, status, ByTree() if sys.platform == "linux" else BySession()).run()
 
 
 if __name__ == "__main__":

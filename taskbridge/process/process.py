@@ -150,7 +150,7 @@ class Process:
         return self.exit_code is None
 
     def tree(self) -> list[psutil.Process]:
-        """Every living process below us: the program, its descendants, and the orphans of those that died."""
+        """Every living process below us: the program, its descendants, and on Linux the orphans of those that died."""
         try:
             below = psutil.Process(self._keeper.pid).children(recursive=True)
         except psutil.NoSuchProcess:

