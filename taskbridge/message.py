@@ -33,6 +33,9 @@ class Headers(msgspec.Struct, omit_defaults=True, gc=False):
     version: int = 1
     attempt: int = 1
     """Where the engine counts attempts itself, its counter is read instead: this copy may be stale."""
+    crashes: int = 0
+    """Executions that ended with the death of their worker before the job waited in the store: the engine's own count
+    begins anew after that, and is added."""
     enqueued_at: datetime | None = None
     expires: datetime | None = None
     timeout: float | None = None

@@ -88,6 +88,7 @@ def _again(message: Message, number: int, now: datetime, *, without_expiry: bool
     fresh = msgspec.structs.replace(
         headers,
         attempt=1,
+        crashes=0,
         redrives=number,
         redriven_at=now,
         expires=None if without_expiry else headers.expires,

@@ -92,9 +92,9 @@ def _signature(secret: str, message: Message, headers: Headers) -> str:
     import json
     from base64 import urlsafe_b64encode
 
-    # The attempt number changes with each retry; the queue, so that no job is moved to a queue with other rights. What
+    # The number of attempts changes with each retry, that of crashes with some; the queue, so that no job is moved to a queue with other rights. What
     # has its default is left out, so that a header which only a later version knows breaks no signature before its use.
-    covered = msgspec.to_builtins(msgspec.structs.replace(headers, attempt=1, signature=""))
+    covered = msgspec.to_builtins(msgspec.structs.replace(headers, attempt=1, crashes=0, signature=""))
     content = [message.id, message.task, message.queue_name, message.args, message.kwargs, covered]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return urlsafe_b64encode(hmac.digest(secret.encode(), text.encode(), "sha256")).decode().rstrip("=")

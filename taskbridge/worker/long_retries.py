@@ -28,7 +28,7 @@ _PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
 
 
 class LongRetries:
-    """Keeps the job in the store before the adapter acknowledges it, under its id and with its next attempt's number.
+    """Keeps the job in the store before the adapter acknowledges it, under its id, with its next attempt's number and with its crashes.
 
     A worker that dies between the two has the broker give out the attempt again. That execution takes what is kept
     back before it begins, where the broker says that there was one before; else its own next attempt replaces it.
@@ -41,12 +41,12 @@ class LongRetries:
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
         number = attempt.number  # the engine's: further in, waits for a key are taken off it
-        if attempt.crashes:
+        if attempt.crashes > attempt.headers.crashes:
             self._take_back(attempt)
         outcome = proceed(attempt)
         # What legacy code enqueued may have callbacks, which no store of ours would keep.
         if isinstance(outcome, Again) and outcome.delay > self._ceiling and attempt.message.headers is not None:
-            headers = msgspec.structs.replace(attempt.message.headers, attempt=number + 1)
+            headers = msgspec.structs.replace(attempt.message.headers, attempt=number + 1, crashes=attempt.crashes)
             due = datetime.now(UTC) + outcome.delay
             following = msgspec.structs.replace(attempt.message, run_after=due, headers=headers)
             try:

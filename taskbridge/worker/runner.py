@@ -107,14 +107,18 @@ class Runner:
         return self._environment.crash_budget
 
     def __call__(self, message: Message, /, *, attempt: int, crashes: int = 0) -> Outcome:
-        """Run one attempt; `attempt` counts from 1, `crashes` the earlier executions that killed their worker."""
+        """Run one attempt; `attempt` counts from 1, `crashes` the earlier executions that killed their worker.
+
+        Those of before a wait in the store are added from the headers, since the engine knows nothing of them.
+        """
+        headers = message.headers or _NO_HEADERS
+        crashes += headers.crashes
         task = self._tasks.get(message.task)
         if task is None:
             dead = unknown_task(message)
             record_failure(message, self._environment, dead.error, attempt=attempt, crashes=crashes)
             self._burial.job(message, dead, task=message.task, attempt=attempt, crashes=crashes)
             return dead
-        headers = message.headers or _NO_HEADERS
         timeout = task.options.timeout if headers.timeout is None else _limit(headers.timeout)
         return self._chain(Attempt(message, headers, task, attempt, timeout, crashes, alias=self._environment.alias))
 

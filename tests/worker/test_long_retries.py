@@ -10,9 +10,10 @@ import pytest
 import taskbridge
 from taskbridge.errors import StoreUnavailable
 from taskbridge.identity import new_id
-from taskbridge.message import Again, Done, Headers, Message
+from taskbridge.message import Again, Dead, Done, Headers, Message
 from taskbridge.registry import registry
 from taskbridge.router import router
+from taskbridge.signing import KeyRing
 from taskbridge.store import Store, open_store
 from taskbridge.worker import Environment, Runner, long_retries
 
@@ -101,6 +102,42 @@ def test_an_execution_after_a_crash_takes_back_what_the_one_before_it_kept(runne
     failing.clear()
     assert runner(sent, attempt=1, crashes=1) == Done("here")
     assert store.until_due("a") is None
+
+
+def test_crashes_before_a_wait_count_against_the_budget_after_it(runner: Runner, store: Store) -> None:
+    sent = job()
+    runner(sent, attempt=1, crashes=2)
+    (again,) = kept(store).messages
+    assert again.headers is not None
+    assert again.headers.crashes == 2
+    outcome = runner(again, attempt=2, crashes=1)
+    assert isinstance(outcome, Again), "three in all, which is the budget"
+    (last,) = kept(store).messages
+    assert last.headers is not None
+    assert last.headers.crashes == 3, "counted once each, whoever counted them"
+    failing.clear()
+    dead = runner(last, attempt=3, crashes=1)
+    assert isinstance(dead, Dead)
+    assert dead.reason == "crashed out"
+    assert runner(last, attempt=3) == Done("here")
+
+
+def test_crashes_before_a_wait_are_no_sign_of_a_redelivery_after_it(runner: Runner, store: Store) -> None:
+    sent = job(crashes=1)
+    runner(sent, attempt=2)
+    failing.clear()
+    assert runner(sent, attempt=2) == Done("here")
+    assert store.until_due("a") is not None, "nobody was asked to take it back, which costs a round trip"
+
+
+def test_a_signature_holds_after_a_wait_with_crashes() -> None:
+    keys = KeyRing.of(["k1:" + "s" * 32], accepts_unsigned=False, origin="here")
+    assert keys is not None
+    sent = job()
+    keys.sign(sent)
+    assert sent.headers is not None
+    sent.headers.attempt, sent.headers.crashes = 2, 3
+    keys.check(sent)
 
 
 def test_a_redelivery_that_nobody_counts_replaces_what_was_kept(runner: Runner, store: Store) -> None:
