@@ -92,8 +92,9 @@ def _signature(secret: str, message: Message, headers: Headers) -> str:
     import json
     from base64 import urlsafe_b64encode
 
-    # The number of attempts changes with each retry, that of crashes with some; the queue, so that no job is moved to a queue with other rights. What
-    # has its default is left out, so that a header which only a later version knows breaks no signature before its use.
+    # The numbers of attempts and crashes change with retries; the queue, so that no job is moved to a queue with other
+    # rights. What has its default is left out, so that a header which only a later version knows breaks no signature
+    # before its use.
     covered = msgspec.to_builtins(msgspec.structs.replace(headers, attempt=1, crashes=0, signature=""))
     content = [message.id, message.task, message.queue_name, message.args, message.kwargs, covered]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -28,7 +28,8 @@ _PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0)
 
 
 class LongRetries:
-    """Keeps the job in the store before the adapter acknowledges it, under its id, with its next attempt's number and with its crashes.
+    """Keeps the job in the store before the adapter acknowledges it: under its id, with its crashes so far and with its
+    next attempt's number.
 
     A worker that dies between the two has the broker give out the attempt again. That execution takes what is kept
     back before it begins, where the broker says that there was one before; else its own next attempt replaces it.
