@@ -123,6 +123,7 @@ def _transaction_findings(alias: str, timings: Mapping[str, set[str]], atomic: S
                     hint=f"The setting `outbox`: add django://{home}, or take it out.",
                     id="taskbridge.W008",
                 )
+    # Without ATOMIC_REQUESTS nothing says where the code has its transactions: likely where its models are written.
     used = set(atomic) or {
         databases.db_for_write(model)
         for label in labels - {""}
@@ -130,10 +131,22 @@ def _transaction_findings(alias: str, timings: Mapping[str, set[str]], atomic: S
         if model._meta.managed  # noqa: SLF001 - Django documents it as the way to ask a model
     }
     if used and home not in used:
+        others = ", ".join(sorted(used))
         yield CheckWarning(
-            f"Jobs of TASKS[{alias!r}] wait for transactions of DATABASES[{home!r}], and the code has its transactions "
-            f"on {', '.join(sorted(used))}: jobs are sent before these commit, and after they are rolled back.",
-            hint="Route the model taskbridge.OutboxRow to the database that the code writes to (DATABASE_ROUTERS).",
+            f"Jobs of TASKS[{alias!r}] wait for transactions of DATABASES[{home!r}], and "
+            + (
+                f"requests are transactions on {others}: jobs are sent before these commit, and after a rollback."
+                if atomic
+                else f"the models beside its tasks are written to {others}. Where the code enqueues in a transaction "
+                f"on that, jobs are sent before it commits, and after a rollback. Which transactions it opens cannot "
+                f"be seen from here."
+            ),
+            hint="Route the model taskbridge.OutboxRow to the database that the code writes to (DATABASE_ROUTERS)."
+            + (
+                ""
+                if atomic
+                else f" If its transactions are on {home}, put taskbridge.W007 into SILENCED_SYSTEM_CHECKS."
+            ),
             id="taskbridge.W007",
         )
 

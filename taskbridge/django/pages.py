@@ -150,29 +150,40 @@ def dead_letter(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
 
 
 def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
-    """What waits in the outboxes of the application's databases, and what was given up."""
+    """What waits in the outboxes of the application's databases, and what was given up; further pages are of one."""
     filters = Filters(request, id=(), task=(), queue_name=(), state=STATES, backend=())
+    tables = list(enumerate(urls(router.settings)))
+    wanted, after = _number(request, "of", -1), _number(request, "after", 0)
     databases = []
-    for url in urls(router.settings):
+    for number, url in [tables[wanted]] if 0 <= wanted < len(tables) else tables:
         table = open_outbox(url)
         exists = table.exists()
-        read = table.rows(READ) if exists else []
+        limit = READ if filters else SHOWN + 1
+        read = table.rows(limit, after=after if number == wanted else 0) if exists else []
         rows = [
             {"row": row, "written_at": moment(row.written_at), "state": _state(row)}
             for row in read
             if filters.fit(row, state=_state(row))
         ]
+        last = rows[SHOWN - 1]["row"] if len(rows) > SHOWN else read[-1] if len(read) == limit else None
         databases.append(
             {
                 "name": shown(url),
+                "number": number,
                 "exists": exists,
                 "counts": table.counts() if exists else [],
                 "rows": rows[:SHOWN],
-                "are_more": len(rows) > SHOWN or len(read) == READ,
+                "after": None if last is None else last.position,
                 "read": len(read),
             }
         )
     return "outbox.html", {"title": "Outbox", "filters": filters, "databases": databases}
+
+
+def _number(request: HttpRequest, name: str, missing: int) -> int:
+    """What a query says where it is a position or a place in a list; `missing` for anything else."""
+    said = request.GET.get(name, "")
+    return int(said) if said.isascii() and said.isdecimal() and len(said) < len(str(2**63)) else missing
 
 
 def _state(row: Row) -> str:

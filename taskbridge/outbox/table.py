@@ -157,10 +157,10 @@ class OutboxTable:
         statement = f"SELECT {_COLUMNS} FROM taskbridge_outbox WHERE dead_at IS NOT NULL ORDER BY position LIMIT ?"  # noqa: S608 - a constant
         return [Row(*columns) for columns in self._fetch(statement, (limit,))]
 
-    def rows(self, limit: int) -> list[Row]:
-        """The oldest rows, whatever has become of them, for somebody who looks."""
-        statement = f"SELECT {_COLUMNS} FROM taskbridge_outbox ORDER BY position LIMIT ?"  # noqa: S608 - a constant
-        return [Row(*columns) for columns in self._fetch(statement, (limit,))]
+    def rows(self, limit: int, *, after: int = 0) -> list[Row]:
+        """The oldest rows behind this position, whatever has become of them, for somebody who looks."""
+        statement = f"SELECT {_COLUMNS} FROM taskbridge_outbox WHERE position > ? ORDER BY position LIMIT ?"  # noqa: S608 - a constant
+        return [Row(*columns) for columns in self._fetch(statement, (after, limit))]
 
     def retry(self, ids: Sequence[str] | None = None) -> int:
         """Let what was given up wait again: all of it, or the jobs of these ids; how many there were."""

@@ -159,6 +159,41 @@ def test_a_filter_that_fits_few_reads_a_part_and_goes_on_from_there(site: Site) 
     assert found == [1, 1, 1, 0]
 
 
+def test_an_outbox_of_any_length_is_shown_to_its_end(site: Site) -> None:
+    every, few, odd = site.python(
+        "import re\n"
+        "from django.contrib.auth.models import User\n"
+        "from django.db import transaction\n"
+        "from django.test import Client\n"
+        "from taskbridge.django import pages\n"
+        "from taskbridge.message import Message\n"
+        "from taskbridge.outbox import row\n"
+        "from taskbridge.outbox.transaction import on\n"
+        "pages.SHOWN, pages.READ = 2, 3\n"
+        "client = Client(SERVER_NAME='127.0.0.1')\n"
+        "client.force_login(User.objects.get(username='boss'))\n"
+        "def ids(query):\n"
+        "    found = []\n"
+        "    while query is not None:\n"
+        "        answer = client.get('/admin/taskbridge/desk/outbox/' + query)\n"
+        "        (database,) = answer.context_data['databases']\n"
+        "        found += [each['row'].id for each in database['rows']]\n"
+        '        more = re.search(\'href="([^"]*after=[^"]*)">More\', answer.content.decode())\n'
+        "        query = more and more[1].replace('&amp;', '&')\n"
+        "    return found\n"
+        "with transaction.atomic():\n"
+        "    sent = [Message(f'{name}-{number}', 'shop.told', [], {}) for number in range(7) for name in ('a', 'b')]\n"
+        "    row.write(on(None), sent, [None] * 14, backend='default', task='shop.told', ordering_key=None)\n"
+        "    asked = (('x', '1'), (0, '9' * 30), (7, -1), (0, '\\u0663'))\n"
+        "    odd = [len(ids(f'?of={of}&after={after}')) for of, after in asked]\n"
+        "    print(json.dumps([ids(''), ids('?id=b-'), odd]))\n"
+        "    transaction.set_rollback(True)"
+    )
+    assert len(every) == len(set(every)) == 15
+    assert few == [f"b-{number}" for number in range(7)]
+    assert odd == [15] * 4
+
+
 def test_who_may_enqueues_a_dead_letter_again_which_leaves_a_trace(browser: Browser, site: Site) -> None:
     log_in(browser, site, "boss")
     browser.open(site.page("dead/"))

@@ -148,6 +148,10 @@ def test_an_outbox_apart_from_the_transactions_of_the_code_is_a_warning(
 ) -> None:
     waiting = with_default(url="huey+sqlite:///./queue.db", timing="outbox")
     assert "taskbridge.W007" not in ids(TASKS=waiting, **another)
+    with monkeypatch.context() as patch:
+        patch.setattr("taskbridge.django.checks._timings", lambda _alias: {"outbox": {"django_tasks_database"}})
+        guessed = dict(said(TASKS=waiting, **another))["taskbridge.W007"]
+    assert "Which transactions it opens cannot be seen" in guessed, "it may be wrong: so it says"
     monkeypatch.setitem(settings.DATABASES["default"], "ATOMIC_REQUESTS", True)
     assert "taskbridge.W007" in ids(TASKS=waiting, **another)
     assert "taskbridge.W007" not in ids(TASKS=waiting, DATABASE_ROUTERS=[])
