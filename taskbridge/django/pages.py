@@ -160,19 +160,17 @@ def outbox(request: HttpRequest) -> tuple[str, Mapping[str, Any]]:
         exists = table.exists()
         limit = READ if filters else SHOWN + 1
         read = table.rows(limit, after=after if number == wanted else 0) if exists else []
-        rows = [
-            {"row": row, "written_at": moment(row.written_at), "state": _state(row)}
-            for row in read
-            if filters.fit(row, state=_state(row))
-        ]
-        last = rows[SHOWN - 1]["row"] if len(rows) > SHOWN else read[-1] if len(read) == limit else None
+        fitting = [row for row in read if filters.fit(row, state=_state(row))]
+        last = fitting[SHOWN - 1] if len(fitting) > SHOWN else read[-1] if len(read) == limit else None
         databases.append(
             {
                 "name": shown(url),
                 "number": number,
                 "exists": exists,
                 "counts": table.counts() if exists else [],
-                "rows": rows[:SHOWN],
+                "rows": [
+                    {"row": row, "written_at": moment(row.written_at), "state": _state(row)} for row in fitting[:SHOWN]
+                ],
                 "after": None if last is None else last.position,
                 "read": len(read),
             }
