@@ -58,6 +58,7 @@ def broker_findings(app: Celery, queues: Sequence[str], /, *, consumer_timeout: 
             yield from consumer_timeout_findings(
                 connection.hostname or "localhost",
                 connection.port or AMQP_PORT,
+                version=str(connection.connection.server_properties.get("version", "")),
                 believed=consumer_timeout,
                 remedy="State the server's with ?consumer_timeout=, or change it there.",
             )

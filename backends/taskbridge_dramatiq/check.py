@@ -46,6 +46,7 @@ def amqp_broker_findings(broker: RabbitmqBroker, queues: Sequence[str], /) -> It
         yield from consumer_timeout_findings(
             parameters[0].host,
             parameters[0].port,
+            version=_version(connection),
             believed=DEFAULT,
             remedy="Raise it on the server to 30 minutes or more (1800000).",
         )
@@ -60,6 +61,12 @@ def amqp_broker_findings(broker: RabbitmqBroker, queues: Sequence[str], /) -> It
     finally:
         if connection.is_open:
             connection.close()
+
+
+def _version(connection: Any) -> str:
+    said = connection._impl.server_properties or {}  # noqa: SLF001 - pika has what the server says of itself nowhere else
+    version = said.get("version", "")
+    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 class _Probe:

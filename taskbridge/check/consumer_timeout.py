@@ -24,10 +24,33 @@ _QUESTION: Final = (
 )
 
 
-def consumer_timeout_findings(host: str, port: int, /, *, believed: timedelta, remedy: str) -> Iterator[Finding]:
-    """Compare what TaskBridge believes with what the server says. `remedy` says how to make them one."""
-    told = _told(host, port)
+def times_classic_queues(version: str, /) -> bool:
+    """Whether RabbitMQ of this version has the timeout for classic queues, as those are that TaskBridge declares.
+
+    True for an unknown version. From 4.3.0 on it is the business of queues, of which quorum queues mind it:
+    https://www.rabbitmq.com/blog/2026/04/23/rabbitmq-4.3-release#consumer-timeouts
+    """
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is None or (int(found[1]), int(found[2])) < (4, 3)
+
+
+def consumer_timeout_findings(
+    host: str, port: int, /, *, version: str, believed: timedelta, remedy: str
+) -> Iterator[Finding]:
+    """Compare what TaskBridge believes with what the server says. `remedy` says how to make them one.
+
+    `version` is the server's, as it tells every client.
+    """
     about = f"consumer_timeout of RabbitMQ at {host}:{port}"
+    if not times_classic_queues(version):
+        yield note(
+            about,
+            f"RabbitMQ {version} has it for quorum queues alone, and TaskBridge declares classic ones",
+            consequence="A job is not taken from a worker that hangs, for as long as its connection lives.",
+            remedy="Give tasks a timeout=. For quorum queues of your own it holds as before: rabbitmqctl environment.",
+        )
+        return
+    told = _told(host, port)
     if told is None:
         yield note(
             about,

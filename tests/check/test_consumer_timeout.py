@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskbridge.check import consumer_timeout
-from taskbridge.check.consumer_timeout import DEFAULT, consumer_timeout_findings
-from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge.check.consumer_timeout import DEFAULT, consumer_timeout_findings, times_classic_queues
+from taskbridge.services.rabbitmq import RabbitMQServer, rabbitmq_version
 from tests.check.command import PATH, check
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from taskbridge.services import Server
 
 
-def found(port: int, believed: timedelta, *, host: str = "127.0.0.1") -> list[Finding]:
-    return list(consumer_timeout_findings(host, port, believed=believed, remedy="State it."))
+def found(port: int, believed: timedelta, *, host: str = "127.0.0.1", version: str = "4.2.9") -> list[Finding]:
+    return list(consumer_timeout_findings(host, port, version=version, believed=believed, remedy="State it."))
 
 
 def test_a_server_that_can_be_asked_is_asked(rabbitmq_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,10 +53,24 @@ def test_only_an_answer_of_this_server_is_believed(
     assert [finding.severity for finding in found(5672, DEFAULT, host="queue.internal")] == ["note"]
 
 
+@pytest.mark.parametrize(
+    ("version", "holds"),
+    [("3.10.8", True), ("4.2.9", True), ("4.3.0-rc.1", False), ("4.3.6", False), ("10.0", False), ("unknown", True)],
+)
+def test_where_classic_queues_have_no_such_timeout_that_is_said(version: str, holds: bool) -> None:
+    assert times_classic_queues(version) is holds
+    if not holds:
+        (finding,) = found(5672, timedelta(hours=2), version=version)
+        assert finding.severity == "note"
+        assert finding.what.startswith(f"RabbitMQ {version} has it for quorum queues alone")
+
+
 @pytest.mark.parametrize(("scheme", "query"), [("celery+", "?consumer_timeout=7200"), ("dramatiq+", "")])
 def test_what_is_believed_of_a_server_that_cannot_be_asked_is_said(
     scheme: str, query: str, amqp_url: str, tmp_path: Path
 ) -> None:
     _, findings = check(tmp_path, f"{scheme}{amqp_url}{query}")
     (finding,) = [finding for finding in findings if finding["about"].startswith("consumer_timeout of RabbitMQ")]
-    assert f"believed to be {7200 if query else 1800} s" in finding["what"]
+    version = rabbitmq_version(amqp_url)
+    believed = f"believed to be {7200 if query else 1800} s"
+    assert (believed if times_classic_queues(version) else f"RabbitMQ {version} has it") in finding["what"]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from taskbridge import services
+from taskbridge.check.consumer_timeout import times_classic_queues
 from taskbridge.services import Options
 from taskbridge.services.rabbitmq import RabbitMQServer
 
@@ -70,6 +71,9 @@ def test_fresh_vhosts_are_apart(node: RabbitMQServer) -> None:
 
 
 def test_the_consumer_timeout_is_kept(node: RabbitMQServer) -> None:
+    assert "2000" in node.evaluate("application:get_env(rabbit, consumer_timeout).")
+    if not times_classic_queues(node.version):
+        return
     with pika.BlockingConnection(pika.URLParameters(node.fresh_url())) as connection:
         channel = connection.channel()
         channel.queue_declare("slow")
