@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taskbridge_compare.gauntlet.fault import Fault
-from taskbridge_compare.gauntlet.worker_faults import frozen, kill
+from taskbridge_compare.gauntlet.worker_faults import kill
 from taskbridge_compare.place import StationError
-from taskbridge_compare.worker_tree import pids, thaw
+from taskbridge_compare.worker_tree import freeze, pids, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +93,7 @@ def _strike(drill: Drill, jobs: Sequence[Job], number: int) -> None:
 def _stopped(drill: Drill, worker: Process) -> list[int]:
     """Stop every process of the worker, at a moment when none of them keeps all others out of a queue's file."""
     for _ in range(_LOCK_TRIES):
-        still = frozen(worker)
+        still = freeze(worker)
         if drill.station.driver.broker != "sqlite" or _is_free(urlsplit(drill.broker_url).path[1:]):
             return still
         thaw(worker)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 from typing import TYPE_CHECKING
 
-import psutil
-
 from taskbridge_compare.gauntlet.fault import Fault
-from taskbridge_compare.worker_tree import exit_code
+from taskbridge_compare.worker_tree import exit_code, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,20 +19,9 @@ _TARGET_SECONDS = 45.0
 _STRIKES_FOR_ONE = 2
 
 
-def frozen(worker: Process) -> list[int]:
-    """Stop every process of the tree, those too that are being forked; their pids."""
-    frozen: set[int] = set()
-    while fresh := [process for process in worker.tree() if process.pid not in frozen]:
-        for process in fresh:
-            frozen.add(process.pid)
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
-    return sorted(frozen)
-
-
 def kill(drill: Drill, worker: Process, number: int) -> None:
     """SIGKILL every process of a worker."""
-    pids = frozen(worker)
+    pids = freeze(worker)
     drill.write("fault", fault="SIGKILL", number=number, pids=pids)
     worker.kill_tree()
     drill.write("struck", number=number)
