@@ -28,7 +28,7 @@ from taskbridge.process import Command
 from taskbridge.settings import check_options
 from taskbridge.worker import worker_environment
 from taskbridge_django_tasks.alias import NAME_LIMIT, check_queues, find_alias, set_up_django
-from taskbridge_django_tasks.backend import DjangoBackend
+from taskbridge_django_tasks.alias_backend import AliasBackend
 from taskbridge_django_tasks.bulk import insert
 from taskbridge_django_tasks.connection import enqueuing
 from taskbridge_django_tasks.jsonb import through_jsonb, through_text
@@ -56,7 +56,7 @@ ANALYZE_FROM: Final = 10_000
 """Jobs in one call from which PostgreSQL is told to look at its table: until it does, each poll sorts them all."""
 
 
-class DatabaseBackend(DjangoBackend):
+class DatabaseBackend(AliasBackend):
     """An alias of TASKS whose BACKEND is django-tasks-db."""
 
     capabilities: Capabilities

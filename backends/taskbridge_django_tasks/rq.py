@@ -15,7 +15,7 @@ from django.apps import apps
 
 from taskbridge.errors import ConfigurationError, UnsupportedFeature
 from taskbridge_django_tasks.alias import check_queues, find_alias, set_up_django
-from taskbridge_django_tasks.backend import DjangoBackend
+from taskbridge_django_tasks.alias_backend import AliasBackend
 from taskbridge_django_tasks.rq_callbacks import FAILED, SUCCEEDED
 from taskbridge_rq.backend import RQBackend
 from taskbridge_rq.job import bind_job
@@ -61,7 +61,7 @@ class Queue(RQBackend):
         return fields
 
 
-class QueueBackend(DjangoBackend):
+class QueueBackend(AliasBackend):
     """An alias of TASKS whose BACKEND is django-tasks-rq."""
 
     job_class: type[Job]

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pika
 from dramatiq.broker import Consumer, MessageProxy
@@ -21,13 +21,15 @@ from dramatiq.errors import ConnectionClosed
 from pika import exceptions
 
 from taskbridge.errors import UndecodableMessage, UnknownTask
+from taskbridge_dramatiq.delivery import Delivery
 from taskbridge_dramatiq.wire import decode, readable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
     from dramatiq import Message as DramatiqMessage
 
     from taskbridge.message import Message
-    from taskbridge_dramatiq.fenced_rabbitmq import FencedRabbitmqBroker
 
 logger = logging.getLogger("taskbridge.dramatiq")
 
@@ -38,36 +40,39 @@ CLOSE_SECONDS: Final = 5
 _NOT_FOUND = 404
 _FAILURES = (exceptions.AMQPError, OSError, AssertionError)
 
-Key = tuple[str, int]
-"""A job's id and how many attempts it has behind it: one execution, however often it is delivered."""
 
-
-class Delivery(MessageProxy):
-    """A message that a worker holds, as long as its consumer's connection lasts."""
-
-    def __init__(
-        self, message: DramatiqMessage[Any], *, consumer: FencedConsumer, tag: int, was_redelivered: bool
-    ) -> None:
-        super().__init__(message)
-        self.consumer = consumer
-        self.tag = tag
-        self.was_redelivered = was_redelivered
-        self.has_begun = False
-        self.crashes = 0
-        self.counted = 0
-        """How often it had begun after a redelivery, this run included, when it began here."""
-        retries = message.options.get("retries", 0)
-        self.key: Key = (message.message_id, retries if isinstance(retries, int) else 0)
+class ConsumersBroker(Protocol):
+    """What a consumer asks of its broker."""
 
     @property
-    def is_held(self) -> bool:
-        return self.consumer.holds(self.tag)
+    def parameters(self) -> Any:
+        """Those of pika, for a connection."""
+
+    @property
+    def actors(self) -> Mapping[str, object]: ...
+    @property
+    def delay_queues(self) -> Collection[str]: ...
+    @property
+    def queues_pending(self) -> set[str]:
+        """Those that Dramatiq declares before it consumes them."""
+
+    @property
+    def park(self) -> Callable[..., bool]:
+        """`Run.park`."""
+
+    def opened(self, queue_name: str, consumer: FencedConsumer, /) -> None: ...
+    def delay(self, queue_name: str, delivery: Delivery, /) -> None: ...
+    def carries_on(self, delivery: Delivery, /) -> bool: ...
+    def settle(self, message: MessageProxy, /, *, is_dead: bool) -> None: ...
+    def keep(
+        self, body: bytes, properties: pika.BasicProperties, /, *, queue_name: str, reason: str, error: Exception
+    ) -> None: ...
 
 
 class FencedConsumer(Consumer):
     """Consumes one queue on a connection of its own."""
 
-    def __init__(self, broker: FencedRabbitmqBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+    def __init__(self, broker: ConsumersBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         self._broker = broker
         self._queue_name = queue_name
         self._is_delayed = queue_name in broker.delay_queues

@@ -12,7 +12,7 @@ from pika import BasicProperties, exceptions
 if TYPE_CHECKING:
     from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
-    from taskbridge_dramatiq.amqp_consumer import Delivery, Key
+    from taskbridge_dramatiq.delivery import Delivery, Key
 
 COUNTER_MILLISECONDS: Final = 24 * 3600 * 1000
 """How long RabbitMQ keeps the counter of a job that is not seen again."""

@@ -13,10 +13,11 @@ from dramatiq.errors import ConnectionClosed
 from pika import exceptions
 
 from taskbridge.errors import EnqueueError
-from taskbridge_dramatiq.amqp_consumer import Delivery, FencedConsumer
+from taskbridge_dramatiq.amqp_consumer import FencedConsumer
 from taskbridge_dramatiq.amqp_publisher import publish
 from taskbridge_dramatiq.crash_counter import CrashCounter
 from taskbridge_dramatiq.dead_letters import DeadLetterWatch, keep
+from taskbridge_dramatiq.delivery import Delivery
 from taskbridge_dramatiq.wire import CRASHES
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from dramatiq.broker import Consumer, MessageProxy
     from pika import BasicProperties
 
-    from taskbridge_dramatiq.amqp_consumer import Key
+    from taskbridge_dramatiq.delivery import Holder, Key
 
 logger = logging.getLogger("taskbridge.dramatiq")
 
@@ -42,7 +43,7 @@ _ACCESS_REFUSED = 403
 class Settled(NamedTuple):
     """What became of a job that has ended here."""
 
-    consumer: FencedConsumer
+    consumer: Holder
     is_dead: bool
     at: float
     """Seconds, monotonic."""
@@ -66,7 +67,7 @@ class FencedRabbitmqBroker(RabbitmqBroker):
         self._watch: DeadLetterWatch | None = None
 
     @property
-    def consumer_class(self) -> type[Consumer]:
+    def consumer_class(self) -> Callable[[FencedRabbitmqBroker, str, int, int], Consumer]:
         return FencedConsumer
 
     def start(self) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.common import current_millis, dq_name, q_name
+from dramatiq.common import current_millis, dq_name
 from redis.exceptions import RedisError
 
 from taskbridge.identity import new_ids
 from taskbridge_dramatiq.lease import Lease
 from taskbridge_dramatiq.redis_consumer import LeasedConsumer, LeasedMessage
+from taskbridge_dramatiq.redis_keys import Keys
 from taskbridge_dramatiq.scripts import BEGIN, ENQUEUE, SUCCEED
 from taskbridge_dramatiq.wire import CRASHES
 
@@ -29,38 +29,6 @@ logger = logging.getLogger("taskbridge.dramatiq")
 
 AGAIN_SECONDS: Final = 1.0
 """How long a worker thread waits before it asks again a server that does not answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Where one queue, or the queue of its delayed messages, lies in Redis."""
-
-    namespace: str
-    queue_name: str
-    canonical: str
-    list: str
-    messages: str
-    dead: str
-    leases: str
-    crashes: str
-
-    @classmethod
-    def of(cls, namespace: str, queue_name: str, /) -> Keys:
-        canonical = q_name(queue_name)
-        return cls(
-            namespace,
-            queue_name,
-            canonical,
-            f"{namespace}:{queue_name}",
-            f"{namespace}:{queue_name}.msgs",
-            f"{namespace}:{canonical}.XQ",
-            f"{namespace}:__taskbridge__.leases.{queue_name}",
-            f"{namespace}:__taskbridge__.crashes.{queue_name}",
-        )
-
-    def acks(self, worker: str, /) -> str:
-        """What a worker holds of it."""
-        return f"{self.namespace}:__acks__.{worker}.{self.queue_name}"
 
 
 class LeasedRedisBroker(RedisBroker):
@@ -80,7 +48,7 @@ class LeasedRedisBroker(RedisBroker):
         self._held: dict[str, dict[str, str]] = {}
 
     @property
-    def consumer_class(self) -> type[Consumer]:
+    def consumer_class(self) -> Callable[[LeasedRedisBroker, str, int, int], Consumer]:
         return LeasedConsumer
 
     def keys(self, queue_name: str, /) -> Keys:

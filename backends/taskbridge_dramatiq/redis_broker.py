@@ -10,8 +10,9 @@ from redis import Redis
 from taskbridge.brokers.redis import enqueuing, producer_client, producer_pool
 from taskbridge.errors import EnqueueError, UndecodableMessage
 from taskbridge.identity import new_ids
-from taskbridge_dramatiq.leased_broker import Keys, LeasedRedisBroker
+from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
 from taskbridge_dramatiq.neutral import neutral_middleware
+from taskbridge_dramatiq.redis_keys import Keys
 from taskbridge_dramatiq.scripts import ENQUEUE
 from taskbridge_dramatiq.wire import decode
 

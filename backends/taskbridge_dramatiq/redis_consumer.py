@@ -12,7 +12,7 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.common import compute_backoff, current_millis
@@ -25,12 +25,14 @@ from taskbridge_dramatiq.scripts import ACK, BURY, FETCH, RETURN
 from taskbridge_dramatiq.wire import decode, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from dramatiq import Message as DramatiqMessage
+    from redis import Redis
 
     from taskbridge.message import Message, Parked
-    from taskbridge_dramatiq.leased_broker import LeasedRedisBroker
+    from taskbridge_dramatiq.lease import Lease
+    from taskbridge_dramatiq.redis_keys import Keys
 
 logger = logging.getLogger("taskbridge.dramatiq")
 
@@ -57,10 +59,30 @@ class LeasedMessage(MessageProxy):
         self.crashes = 0
 
 
+class ConsumersBroker(Protocol):
+    """What a consumer asks of its broker."""
+
+    @property
+    def client(self) -> Redis: ...
+    @property
+    def lease(self) -> Lease: ...
+    @property
+    def actors(self) -> Mapping[str, object]: ...
+    @property
+    def delay_queues(self) -> Collection[str]: ...
+    @property
+    def park(self) -> Callable[..., bool]:
+        """`Run.park`."""
+
+    def keys(self, queue_name: str, /) -> Keys: ...
+    def held(self, queue_name: str, /) -> dict[str, str]: ...
+    def release(self, message: LeasedMessage, /) -> None: ...
+
+
 class LeasedConsumer(Consumer):
     """Fetches messages; what it fetched and could not hand on goes back to the queue, or is parked."""
 
-    def __init__(self, broker: LeasedRedisBroker, queue_name: str, prefetch: int, timeout: int) -> None:
+    def __init__(self, broker: ConsumersBroker, queue_name: str, prefetch: int, timeout: int) -> None:
         self._broker = broker
         self._queue_name = queue_name
         self._keys = broker.keys(queue_name)

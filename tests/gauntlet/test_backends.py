@@ -10,8 +10,9 @@ import pytest
 from taskbridge_compare.drivers import Driver, rows, unavailable
 from taskbridge_compare.gauntlet import record
 from taskbridge_compare.gauntlet.cell import run_cell
-from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.plan import Cell
 from taskbridge_compare.gauntlet.promise import promise
+from taskbridge_compare.gauntlet.size import Size
 from taskbridge_compare.gauntlet.worker_faults import SIGKILL
 from taskbridge_compare.servers import Servers
 from taskbridge_compare.workload import SHIPPED, load

@@ -10,8 +10,9 @@ from taskbridge_compare.drivers import choose
 from taskbridge_compare.gauntlet import record
 from taskbridge_compare.gauntlet.cell import run_cell
 from taskbridge_compare.gauntlet.faults import FAULTS
-from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.plan import Cell
 from taskbridge_compare.gauntlet.run import DURABLE
+from taskbridge_compare.gauntlet.size import Size
 from taskbridge_compare.servers import Servers
 
 if TYPE_CHECKING:

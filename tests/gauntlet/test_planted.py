@@ -10,7 +10,8 @@ import pytest
 from taskbridge_compare.drivers.lease_queue import LEASE_QUEUES, Bug, LeaseQueue
 from taskbridge_compare.gauntlet.cell import run_cell
 from taskbridge_compare.gauntlet.pause_fault import PAUSE
-from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.plan import Cell
+from taskbridge_compare.gauntlet.size import Size
 from taskbridge_compare.gauntlet.worker_faults import SIGKILL
 from taskbridge_compare.servers import Servers
 

@@ -11,8 +11,9 @@ from taskbridge_compare.drivers.lease_queue import LeaseQueue
 from taskbridge_compare.gauntlet import record, table
 from taskbridge_compare.gauntlet.command import main
 from taskbridge_compare.gauntlet.judge import Judgement, judge
-from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.plan import Cell
 from taskbridge_compare.gauntlet.run import Gauntlet
+from taskbridge_compare.gauntlet.size import Size
 from taskbridge_compare.gauntlet.worker_faults import SIGKILL
 from tests.gauntlet.histories import asked, began, enqueued, history, killed, ran, served
 

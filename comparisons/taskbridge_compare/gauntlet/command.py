@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from taskbridge_compare.drivers import RowsError, choose
 from taskbridge_compare.gauntlet import record, table
 from taskbridge_compare.gauntlet.faults import FAULTS
-from taskbridge_compare.gauntlet.plan import Cell, Size
+from taskbridge_compare.gauntlet.plan import Cell
 from taskbridge_compare.gauntlet.run import Gauntlet
+from taskbridge_compare.gauntlet.size import Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

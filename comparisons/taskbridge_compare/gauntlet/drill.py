@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskbridge_compare.drivers import Broker
     from taskbridge_compare.faults.proxy import CuttingProxy
     from taskbridge_compare.gauntlet.jobs import Job
-    from taskbridge_compare.gauntlet.plan import Size
+    from taskbridge_compare.gauntlet.size import Size
     from taskbridge_compare.ledger import Event
     from taskbridge_compare.servers import Servers
     from taskbridge_compare.station import Station

@@ -1,4 +1,4 @@
-"""What a gauntlet is made of: cells, each one drain of one row under one fault, and how large they are."""
+"""What a gauntlet is made of: cells, each one drain of one row under one fault."""
 
 from __future__ import annotations
 
@@ -10,24 +10,10 @@ if TYPE_CHECKING:
 
     from taskbridge_compare.drivers import Driver
     from taskbridge_compare.gauntlet.fault import Fault
+    from taskbridge_compare.gauntlet.size import Size
 
 SLOTS = 2
 """Jobs that a worker runs at a time, where its engine lets us choose; so that a strike finds neighbours."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """How much, and how long to wait for it. Times are seconds."""
-
-    jobs: int
-    strikes: int
-    patience: float = 40.0
-    """Without any progress for so long, what has not completed by then never will."""
-    settle: float = 12.0
-    """After the last job, for what would run once more."""
-
-    def plain(self) -> dict[str, float]:
-        return {"jobs": self.jobs, "strikes": self.strikes, "patience": self.patience, "settle": self.settle}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
