@@ -65,6 +65,7 @@ class Binding(Generic[R]):
         backend: Backend,
         settings: BackendSettings,
         open_store: Callable[[], Store | None],
+        has_outbox: Callable[[], bool],
         generation: object,
         signing_keys: KeyRing | None = None,
     ) -> None:
@@ -86,7 +87,7 @@ class Binding(Generic[R]):
         self._result_ttl = settings.result_ttl
         self.has_native_workers = url is not None and url.has_native_workers
         self._timing: Timing = options.timing or settings.timing
-        check_timing(self._timing, options, label=str(url or alias))
+        check_timing(self._timing, options, has_outbox, label=str(url or alias))
         self._open_store = open_store
         self._signing_keys = signing_keys
         self._store: Store | None = open_store() if options.result else None

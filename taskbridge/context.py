@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from taskbridge.errors import NotInTask
 
@@ -96,6 +97,16 @@ class Context:
         return await aonce(connection, task=self.task, job_id=self.id, key=key)
 
 
+class Running(Protocol):
+    """An attempt, for who asks no more than whether one runs here, and of which job."""
+
+    def context(self) -> Context: ...
+
+
+current: ContextVar[Running | None] = ContextVar("taskbridge_attempt", default=None)
+"""The attempt that this thread or asyncio task is part of."""
+
+
 def current_context() -> Context:
     """The context of the job that runs here: for code below its task, and for a task under Django's own decorator.
 
@@ -104,8 +115,6 @@ def current_context() -> Context:
     Raises:
         NotInTask: no job of TaskBridge's runs here.
     """
-    from taskbridge.worker.attempt import current
-
     attempt = current.get()
     if attempt is None:
         raise NotInTask(

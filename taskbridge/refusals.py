@@ -10,7 +10,7 @@ from taskbridge.errors import ConfigurationError, InvalidArguments, InvalidTask,
 from taskbridge.settings.suggestion import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from taskbridge.backend import Backend
     from taskbridge.capability import Support
@@ -90,7 +90,7 @@ def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, i
         check_ceiling(options.retry.longest_delay, record.retry, label, task, is_strict=is_strict)
 
 
-def check_timing(timing: Timing, options: TaskOptions, /, *, label: str) -> None:
+def check_timing(timing: Timing, options: TaskOptions, has_outbox: Callable[[], bool], /, *, label: str) -> None:
     """Refuse what no relay would hand on, and an order that nobody keeps.
 
     Raises:
@@ -98,10 +98,7 @@ def check_timing(timing: Timing, options: TaskOptions, /, *, label: str) -> None
         UnsupportedFeature: the task's options do not fit the timing.
     """
     if timing == "outbox":
-        from taskbridge.outbox import databases
-        from taskbridge.router import router
-
-        if not databases.urls(router.settings):
+        if not has_outbox():
             raise ConfigurationError(
                 f"timing='outbox' of the task {options.name!r} on {label}: no outbox is set, and nobody would hand the "
                 f"rows on. Set TASKBRIDGE_OUTBOX to the URL of the database that your connections lead to, for "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from msgspec import UNSET
 
+from taskbridge.context import current
 from taskbridge.errors import JobFailed, ResultNotReady, ResultTimeout, WaitsInTask
 from taskbridge.store.record import DetailStatus, ResultStatus, TaskError
 from taskbridge.store.wait import pauses, timed_out, unrecorded
@@ -233,13 +234,11 @@ class TaskResult(Generic[T]):
         return record
 
     def _refuse_in_task(self, timeout: timedelta | None, in_task: bool) -> None:
-        from taskbridge.worker.attempt import current
-
         attempt = current.get()
         if attempt is None or (in_task and timeout is not None):
             return
         raise WaitsInTask(
-            f"the task {attempt.task.name!r} waits for job {self.id}, and holds its worker meanwhile: once every "
+            f"the task {attempt.context().task!r} waits for job {self.id}, and holds its worker meanwhile: once every "
             f"worker waits, none is left for the jobs that they wait for. Let that job's task enqueue what comes next. "
             f"If other workers run it, for sure: wait(timeout=timedelta(...), in_task=True)."
         )

@@ -130,9 +130,16 @@ class Router:
                 backend=self.backend(alias),
                 settings=self.backend_settings(alias),
                 open_store=lambda: self.store(alias),
+                has_outbox=self._has_outbox,
                 generation=self.generation,
                 signing_keys=self.settings.signing_keys,
             )
+
+    def _has_outbox(self) -> bool:
+        """Whether somebody relays what is written into an outbox."""
+        from taskbridge.outbox import databases
+
+        return bool(databases.urls(self.settings))
 
 
 def open_backend(settings: BackendSettings, /) -> Backend:

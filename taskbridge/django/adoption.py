@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.utils import timezone
 from msgspec import UNSET
 
+from taskbridge.context import current
 from taskbridge.django import announcing, framework
 from taskbridge.django.codec import DjangoCodec
+from taskbridge.django.discovery import find
 from taskbridge.django.task import said
 from taskbridge.errors import InvalidTask, UnserialisableResult
 from taskbridge.message import Done
 from taskbridge.options import TaskOptions
 from taskbridge.registry import registry
 from taskbridge.task import Task
-from taskbridge.worker import current
+from taskbridge.worker import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from taskbridge.message import Message, Outcome
     from taskbridge.store import Record
     from taskbridge.timing import Timing
-    from taskbridge.worker import Attempt
 
 
 class AdoptedTask(Task[..., Any, Any]):
@@ -35,12 +36,14 @@ class AdoptedTask(Task[..., Any, Any]):
     keeps_arguments: ClassVar[bool] = True
     has_signals: ClassVar[bool] = True
 
-    __slots__ = ("declared",)
+    __slots__ = ("declared", "sender")
 
-    def __init__(self, declared: Any, options: TaskOptions, **of_copy: Any) -> None:
-        super().__init__(_begun(declared), options, codec_of(declared), declared.module_path, **of_copy)
+    def __init__(self, declared: Any, options: TaskOptions, sender: type[Any], **of_copy: Any) -> None:
+        """`sender` is the class that Django's signals name."""
+        super().__init__(_begun(declared, sender), options, codec_of(declared), declared.module_path, **of_copy)
         self.is_coroutine = inspect.iscoroutinefunction(declared.func)
         self.declared = declared
+        self.sender = sender
 
     def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
         record, value = announcing.known(attempt, outcome), None
@@ -48,7 +51,7 @@ class AdoptedTask(Task[..., Any, Any]):
             value = value_of(record, self.declared)
         elif isinstance(outcome, Done):
             value = self._arrived(outcome.value)
-        announcing.ended(record, self.declared, value)
+        announcing.ended(record, self.declared, value, self.sender)
 
     def _arrived(self, value: Any) -> Any:
         try:
@@ -61,10 +64,10 @@ class AdoptedTask(Task[..., Any, Any]):
         return self._bound().send(args, kwargs)
 
     def ticked(self, message: Message, /) -> None:
-        announcing.ticked(message, self.declared, self.options.backend)
+        announcing.ticked(message, self.declared, self.options.backend, self.sender)
 
     def copy(self, options: TaskOptions, /, **of_copy: Any) -> AdoptedTask:
-        return AdoptedTask(self.declared, options, **of_copy)
+        return AdoptedTask(self.declared, options, self.sender, **of_copy)
 
 
 def codec_of(declared: Any, /) -> DjangoCodec:
@@ -102,7 +105,7 @@ def options_of(task: Any, /, *, result: bool = False) -> TaskOptions:
     return TaskOptions(name=task.module_path).changed(changes | said(task))
 
 
-def adopted(task: Any, /) -> AdoptedTask:
+def adopted(task: Any, sender: type[Any], /) -> AdoptedTask:
     """The registered task for a Django task, which may be a copy made by `using`.
 
     Raises:
@@ -117,45 +120,29 @@ def adopted(task: Any, /) -> AdoptedTask:
             f"{task.module_path} is no task of {framework.MODULE}, so that a worker could not find it. Put @task on "
             f"the function itself, at the top level of its module."
         )
-    new = AdoptedTask(declared, options_of(declared))
+    new = AdoptedTask(declared, options_of(declared), sender)
     registry.add(new)
     return new
 
 
-def scheduled(task: Any, /) -> AdoptedTask | None:
-    """The task for a schedule of a Django task of an alias of ours, where it is declared; None for anything else."""
-    from taskbridge.django.backend import Backend  # which declares tasks of ours
-
-    if not issubclass(type(task), framework.Task) or not isinstance(task.get_backend(), Backend):
-        return None
-    return AdoptedTask(task, options_of(task))
-
-
-def adopt_tasks() -> None:
+def adopt_loaded(sender: type[Any], /) -> None:
     """Register every Django task of the modules that are loaded."""
     for module in list(sys.modules.values()):
         for name, value in list(getattr(module, "__dict__", {}).items()):
             # Not isinstance, which asks lazy objects for their class and so wakes them up.
             if issubclass(type(value), framework.Task) and find(f"{module.__name__}.{name}") is value:
-                adopted(value)
+                adopted(value, sender)
 
 
-def find(path: str, /) -> Any:
-    """The Django task that is declared under this path, in a module that is loaded; None if there is none."""
-    module, _, name = path.rpartition(".")
-    found: Any = vars(sys.modules[module]).get(name) if module in sys.modules else None
-    return found if issubclass(type(found), framework.Task) and found.module_path == path else None
-
-
-def _begun(declared: Any) -> Callable[..., Any]:
+def _begun(declared: Any, sender: type[Any]) -> Callable[..., Any]:
     """The function, which first tells that it begins, and takes Django's context in the place of ours."""
     function = declared.func
 
     @functools.wraps(function)
     def begin(*args: Any, **kwargs: Any) -> Any:
         attempt = current.get()
-        assert attempt is not None
-        result = announcing.begun(declared, attempt)
+        assert isinstance(attempt, Attempt)
+        result = announcing.begun(declared, attempt, sender)
         if declared.takes_context:
             args = (framework.TaskContext(task_result=result), *args[1:])
         return function(*args, **kwargs)

@@ -34,21 +34,21 @@ def enqueued(result: TaskResult, sender: type[Any], /) -> None:
         tell()
 
 
-def ticked(message: Message, declared: Any, alias: str, /) -> None:
+def ticked(message: Message, declared: Any, alias: str, sender: type[Any], /) -> None:
     """The job of a schedule is on its broker."""
-    enqueued(of_message(message, declared, alias, timing="now"), _sender())
+    enqueued(of_message(message, declared, alias, timing="now"), sender)
 
 
-def begun(declared: Any, attempt: Attempt, /) -> TaskResult:
+def begun(declared: Any, attempt: Attempt, sender: type[Any], /) -> TaskResult:
     """An attempt begins; what it is told of."""
     result = _result(known(attempt), declared)
-    framework.task_started.send_robust(_sender(), task_result=result)
+    framework.task_started.send_robust(sender, task_result=result)
     return result
 
 
-def ended(record: Record, declared: Any, value: Any, /) -> None:
+def ended(record: Record, declared: Any, value: Any, sender: type[Any], /) -> None:
     """No further attempt follows."""
-    framework.task_finished.send_robust(_sender(), task_result=_result(record, declared, value=value))
+    framework.task_finished.send_robust(sender, task_result=_result(record, declared, value=value))
 
 
 _ENDED = {
@@ -62,12 +62,6 @@ _ENDED = {
 
 def _result(record: Record, declared: Any, *, value: Any = None) -> TaskResult:
     return of_record(record, as_enqueued(record, declared), value=value)
-
-
-def _sender() -> type[Any]:
-    from taskbridge.django.backend import Backend  # which declares tasks of ours
-
-    return Backend
 
 
 def known(attempt: Attempt, outcome: Outcome | None = None, /) -> Record:

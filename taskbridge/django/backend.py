@@ -18,7 +18,7 @@ from django.core.signals import setting_changed
 
 from taskbridge import errors
 from taskbridge.django import announcing, framework
-from taskbridge.django.adoption import adopted, options_of, value_of
+from taskbridge.django.adoption import AdoptedTask, adopt_loaded, adopted, options_of, value_of
 from taskbridge.django.discovery import find_task
 from taskbridge.django.results import as_enqueued, of_message, of_record
 from taskbridge.django.task import Task
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from django.core.checks import CheckMessage
 
     from taskbridge.capability import Capabilities
-    from taskbridge.django.adoption import AdoptedTask
     from taskbridge.django.results import TaskResult
     from taskbridge.options import TaskOptions
 
@@ -139,12 +138,24 @@ class Backend(framework.BaseTaskBackend):
         return make(task, _keeps_results(self._record()))
 
 
+def adopt_tasks() -> None:
+    """Register every Django task of the modules that are loaded."""
+    adopt_loaded(Backend)
+
+
+def scheduled(task: Any, /) -> AdoptedTask | None:
+    """The task for a schedule of a Django task of an alias of ours, where it is declared; None for anything else."""
+    if not issubclass(type(task), framework.Task) or not isinstance(task.get_backend(), Backend):
+        return None
+    return AdoptedTask(task, options_of(task), Backend)
+
+
 def _keeps_results(record: Capabilities | None) -> bool:
     return record is not None and not record.result.is_refused
 
 
 def _fresh(task: Any, result: bool) -> AdoptedTask:
-    return adopted(task).copy(options_of(task, result=result))
+    return adopted(task, Backend).copy(options_of(task, result=result))
 
 
 _cached = lru_cache(maxsize=1024)(_fresh)

@@ -14,8 +14,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.db import router as databases
 
 from taskbridge.django import framework
-from taskbridge.django.adoption import find
-from taskbridge.django.discovery import set_up
+from taskbridge.django.discovery import find, set_up
 from taskbridge.django.keywords import options_on
 from taskbridge.django.task import said
 from taskbridge.errors import ConfigurationError

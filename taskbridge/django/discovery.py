@@ -22,14 +22,6 @@ def set_up() -> None:
         autodiscover_modules("tasks")
 
 
-def adopt_tasks() -> None:
-    """Register the tasks that are declared under Django's decorator, in the modules that are loaded."""
-    if has_tasks():
-        from taskbridge.django import adoption
-
-        adoption.adopt_tasks()
-
-
 def has_tasks() -> bool:
     """Whether this process has loaded a framework of Django's for tasks."""
     return "django.tasks" in sys.modules or "django_tasks" in sys.modules
@@ -40,10 +32,17 @@ def find_task(path: str, /) -> Any:
 
     What is loaded is asked first, then the module `tasks` of each application is loaded: never one that a path names.
     """
-    from taskbridge.django import adoption
-
-    found = adoption.find(path)
+    found = find(path)
     if found is None:
         autodiscover_modules("tasks")
-        found = adoption.find(path)
+        found = find(path)
     return found
+
+
+def find(path: str, /) -> Any:
+    """The Django task that is declared under this path, in a module that is loaded; None if there is none."""
+    from taskbridge.django import framework  # not every project has one
+
+    module, _, name = path.rpartition(".")
+    found: Any = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return found if issubclass(type(found), framework.Task) and found.module_path == path else None

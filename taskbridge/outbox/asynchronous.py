@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskbridge.outbox import on_django
+from taskbridge.outbox.kind import class_names, kind_of
 from taskbridge.outbox.on_dbapi import no_word_of_commits
 from taskbridge.outbox.row import refuse_missing_table
-from taskbridge.outbox.transaction import class_names, kind_of, on
+from taskbridge.outbox.transaction import on
 from taskbridge.store.dialect import POSTGRESQL
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import NoTransaction
 from taskbridge.outbox import on_django
+from taskbridge.outbox.kind import class_names, kind_of
 from taskbridge.outbox.row import refuse_missing_table
-from taskbridge.outbox.transaction import class_names, kind_of, on
+from taskbridge.outbox.transaction import on
 from taskbridge.store.columns import microseconds, storable
 from taskbridge.store.dialect import POSTGRESQL
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import ConfigurationError, UnsupportedFeature
-from taskbridge.outbox.transaction import class_names
+from taskbridge.outbox.kind import class_names
 from taskbridge.store.dialect import POSTGRESQL, SQLITE, Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskbridge.outbox.transaction import Transaction
-
 _DIALECTS: Final = {"sqlite3": SQLITE, "psycopg": POSTGRESQL}
 
 
-def dbapi_transaction(library: str, connection: Any, /) -> Transaction:
+def dbapi_transaction(library: str, connection: Any, /) -> DBAPITransaction:
     """The transaction that such a connection is in, or that its next statement begins.
 
     Raises:

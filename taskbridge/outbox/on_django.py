@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import ConfigurationError
-from taskbridge.outbox.transaction import kind_of
+from taskbridge.outbox.kind import kind_of
 from taskbridge.store.dialect import POSTGRESQL, SQLITE, Dialect
 
 if TYPE_CHECKING:

@@ -7,19 +7,17 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.outbox.kind import class_names
 from taskbridge.outbox.on_dbapi import no_word_of_commits
-from taskbridge.outbox.transaction import class_names
 from taskbridge.store.dialect import POSTGRESQL, SQLITE, Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskbridge.outbox.transaction import Transaction
-
 _DIALECTS: Final = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
 
 
-def sqlalchemy_transaction(connection: Any, /) -> Transaction:
+def sqlalchemy_transaction(connection: Any, /) -> ConnectionTransaction:
     """The transaction of a session, scoped session or connection.
 
     Raises:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from taskbridge.errors import ConfigurationError
+from taskbridge.outbox.kind import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,18 +60,6 @@ def on(connection: object, /) -> Transaction:
     )
 
 
-def kind_of(connection: object, /) -> str:
-    """The library that the class of this connection, or of what it is derived from, comes from; else an empty text."""
-    cls: Any = type(connection)
-    return _library(cls)
-
-
-def class_names(connection: object, /) -> frozenset[str]:
-    """The names of the object's class and of those that it is derived from."""
-    cls: Any = type(connection)
-    return _names(cls)
-
-
 @cache
 def _opener(library: str) -> Callable[[object], Transaction] | None:
     """For a connection of this library; None for Django's, which may be an alias."""
@@ -83,17 +72,3 @@ def _opener(library: str) -> Callable[[object], Transaction] | None:
 
         return sqlalchemy_transaction
     return None
-
-
-@cache
-def _library(kind: type) -> str:
-    for base in kind.__mro__:
-        library = base.__module__.partition(".")[0].lstrip("_")
-        if library in ("django", "psycopg", "sqlalchemy", "sqlite3"):
-            return library
-    return ""
-
-
-@cache
-def _names(kind: type) -> frozenset[str]:
-    return frozenset(base.__name__ for base in kind.__mro__)

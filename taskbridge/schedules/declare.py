@@ -128,8 +128,8 @@ def periodic(
 
 
 def _ours(task: object) -> Task[..., Any, Any]:
-    adoption: Any = sys.modules.get("taskbridge.django.adoption")  # loaded by whoever has an alias of ours
-    found = task if isinstance(task, Task) else None if adoption is None else adoption.scheduled(task)
+    django: Any = sys.modules.get("taskbridge.django.backend")  # loaded by whoever has an alias of ours
+    found = task if isinstance(task, Task) else None if django is None else django.scheduled(task)
     if not isinstance(found, Task):
         raise InvalidTask(
             f"{task!r:.100} is no task of TaskBridge's. Write @taskbridge.periodic(...) above @taskbridge.task, or "

@@ -1,7 +1,7 @@
 """Around one attempt: what the runner does, and how a worker process begins."""
 
 from taskbridge.worker.at_most_once import AtMostOnce
-from taskbridge.worker.attempt import Attempt, Environment, Middleware, current
+from taskbridge.worker.attempt import Attempt, Environment, Middleware
 from taskbridge.worker.boot import Booted, boot, import_tasks, served_queues, worker_environment
 from taskbridge.worker.cancellations import CANCEL_COST, Cancellations
 from taskbridge.worker.dead_letters import DeadLetters
@@ -33,7 +33,6 @@ __all__ = [
     "Runner",
     "Termination",
     "boot",
-    "current",
     "import_tasks",
     "served_queues",
     "worker_environment",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -104,7 +103,3 @@ class Middleware(Protocol):
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
         """Run the attempt by calling `proceed`, or answer without it."""
         ...
-
-
-current: ContextVar[Attempt | None] = ContextVar("taskbridge_attempt", default=None)
-"""The attempt that this thread or asyncio task is part of."""

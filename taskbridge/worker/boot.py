@@ -85,8 +85,8 @@ def import_tasks(modules: Iterable[str], /) -> None:
         django.set_up()
     registry.discover(modules)
     registry.discover(router.settings.imports)
-    if django is not None:
-        django.adopt_tasks()
+    if django is not None and django.has_tasks():
+        importlib.import_module("taskbridge.django.backend").adopt_tasks()
 
 
 def served_queues(alias: str, /) -> tuple[str, ...]:

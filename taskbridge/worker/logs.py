@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from taskbridge.worker.attempt import current
+from taskbridge.context import current
+from taskbridge.worker.attempt import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskbridge.message import Outcome
-    from taskbridge.worker.attempt import Attempt, Environment
+    from taskbridge.worker.attempt import Environment
 
 
 class Logs:
@@ -41,7 +42,7 @@ def install_record_factory() -> None:
 
     def with_attempt(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = factory(*args, **kwargs)
-        if (attempt := current.get()) is None:
+        if not isinstance(attempt := current.get(), Attempt):
             record.taskbridge_job = record.taskbridge_task = record.taskbridge_attempt = None
         else:
             record.taskbridge_job = attempt.message.id

@@ -247,6 +247,7 @@ class Stage:
             backend=self.backend,
             settings=replace(settings, target=settings.target.with_options(strict="yes")),
             open_store=lambda: None,
+            has_outbox=lambda: False,
             generation=router.generation,
         )
 
