@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from taskbridge.capability import Capabilities
-    from taskbridge.check import Finding
+    from taskbridge.check.finding import Finding
     from taskbridge.message import Message, Outcome, Parked
     from taskbridge.process import Command
     from taskbridge.registry import Registry

@@ -75,7 +75,7 @@ class Binding(Generic[R]):
         if not settings.any_queue:
             check_queue(options.queue_name, settings.queues, alias, task.name)
         self._is_strict = url is not None and url.is_strict
-        check(options, backend, label=str(url or alias), task=task.name, is_strict=self._is_strict)
+        check(options, backend.capabilities, label=str(url or alias), task=task.name, is_strict=self._is_strict)
         task.codec.compile()
         self.alias = alias
         self.backend = backend

@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from taskbridge.codec.limits import Lossy
-from taskbridge.codec.plain import copy_plain
 from taskbridge.errors import BrokerUnavailable, StoreUnavailable
+from taskbridge.portable import portable
 from taskbridge.registry import registry
 
 if TYPE_CHECKING:
@@ -50,17 +47,6 @@ def _hold(messages: Sequence[Message], alias: str, store: Store | None) -> None:
             f"The jobs were to wait in the store of {alias!r}, whose backend does not hold so long a delay: {error}",
             maybe_accepted=True,
         ) from error
-
-
-def portable(message: Message, /) -> Message:
-    """The message, or a copy without options for its engine that have no JSON form: `restore_native` knows them."""
-    if not message.native:
-        return message
-    try:
-        copy_plain(message.native)
-    except Lossy:
-        return msgspec.structs.replace(message, native={})
-    return message
 
 
 def restore_native(messages: Iterable[Message], backend: Backend, /) -> None:

@@ -16,7 +16,7 @@ from taskbridge.errors import InvalidArguments, InvalidTask
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskbridge.task import Task
+    from taskbridge.options import Declared
 
 KEY_LIMIT: Final = 500
 """Characters of one key."""
@@ -67,17 +67,17 @@ class KeyMaker(msgspec.Struct, frozen=True):
         return key
 
 
-def key_maker(task: Task[..., Any, Any], /) -> KeyMaker | None:
+def key_maker(task: Declared, /) -> KeyMaker | None:
     """What makes the keys of a task's jobs; None for a task without.
 
     Raises:
         InvalidTask: the key names what is no parameter of the task, or its template cannot be read.
     """
-    key = task.options.key
+    key, task_name = task.options.key, task.options.name
     if key is None:
         return None
-    parameters = parameters_of(task.function, name=task.name, takes_context=task.options.takes_context)
-    names = _fields(key, task.name) if isinstance(key, str) else _parameters(key, task.name)
+    parameters = parameters_of(task.function, name=task_name, takes_context=task.options.takes_context)
+    names = _fields(key, task_name) if isinstance(key, str) else _parameters(key, task_name)
     known = {
         parameter.name: _Argument(
             parameter.name,
@@ -91,11 +91,11 @@ def key_maker(task: Task[..., Any, Any], /) -> KeyMaker | None:
     for name in names:
         if name not in known:
             raise InvalidTask(
-                f"The key of {task.name!r} names {name!r}, which is none of its parameters: "
+                f"The key of {task_name!r} names {name!r}, which is none of its parameters: "
                 f"{', '.join(known) or 'it has none'}."
             )
     make = key.format if isinstance(key, str) else key
-    return KeyMaker(task.name, tuple(known[name] for name in names), make)
+    return KeyMaker(task_name, tuple(known[name] for name in names), make)
 
 
 def _fields(template: str, task: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
@@ -126,6 +126,15 @@ class TaskOptions:
             )
         if self.key is not None and self.delivery != "effectively_once":
             raise InvalidTask("key says what is done once: write delivery='effectively_once' with it.")
+
+
+class Declared(Protocol):
+    """A function under its options: what is known of a task before it meets a backend."""
+
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def options(self) -> TaskOptions: ...
 
 
 def _plain(metadata: Any) -> dict[str, Any]:

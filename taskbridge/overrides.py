@@ -10,17 +10,17 @@ from taskbridge.registry import registry
 from taskbridge.retry import Retry
 
 if TYPE_CHECKING:
-    from taskbridge.task import Task
+    from taskbridge.options import Declared
 
 
-def overrides(task: Task[Any, Any, Any], /) -> tuple[float | None, dict[str, Any] | None, float | None]:
+def overrides(task: Declared, /) -> tuple[float | None, dict[str, Any] | None, float | None]:
     """Timeout in seconds, retry as it travels, and for how many seconds a key is kept; None for what is as declared.
 
     Raises:
         InvalidTask: a retry whose errors the worker could not know.
     """
-    declared = registry.get(task.name)
     options = task.options
+    declared = registry.get(options.name)
     if declared is None or declared.options is options:
         return None, None, None
     timeout = retry = key_ttl = None
@@ -29,9 +29,9 @@ def overrides(task: Task[Any, Any, Any], /) -> tuple[float | None, dict[str, Any
     if options.retry != declared.options.retry:
         if options.retry is not None and declared.options.retry is None and Exception not in (options.retry.on or ()):
             raise InvalidTask(
-                f"{task.name!r} declares no retry, and the classes of using(retry=Retry(on=...)) do not travel to its "
-                f"workers, which would retry on every error. Declare the task with retry=Retry(..., on=...), or write "
-                f"on=(Exception,)."
+                f"{options.name!r} declares no retry, and the classes of using(retry=Retry(on=...)) do not travel to "
+                f"its workers, which would retry on every error. Declare the task with retry=Retry(..., on=...), or "
+                f"write on=(Exception,)."
             )
         retry = (options.retry or Retry(1)).to_wire()
     if options.key_ttl != declared.options.key_ttl:

@@ -12,14 +12,12 @@ from taskbridge.settings.suggestion import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskbridge.backend import Backend
-    from taskbridge.capability import Support
-    from taskbridge.options import TaskOptions
-    from taskbridge.task import Task
+    from taskbridge.capability import Capabilities, Support
+    from taskbridge.options import Declared, TaskOptions
     from taskbridge.timing import Timing
 
 
-def refuse_main_module(task: Task[Any, Any, Any], /) -> None:
+def refuse_main_module(task: Declared, /) -> None:
     """Refuse a task that only this script knows: a worker could not import it."""
     if task.function.__module__ == "__main__":
         raise InvalidTask(
@@ -53,13 +51,12 @@ def check_queue(name: str, known: Sequence[str], alias: str, task: str) -> None:
         )
 
 
-def check(options: TaskOptions, backend: Backend, /, *, label: str, task: str, is_strict: bool) -> None:
+def check(options: TaskOptions, record: Capabilities, /, *, label: str, task: str, is_strict: bool) -> None:
     """Hold a task's options against the backend's record.
 
     Raises:
         UnsupportedFeature: the first option that the backend refuses, with the reason.
     """
-    record = backend.capabilities
     asked: list[tuple[str, Support]] = []
     if options.delivery is not None:
         asked.append((f"delivery={options.delivery!r}", getattr(record, options.delivery)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from taskbridge.backend import HasStore
 from taskbridge.binding import Binding
@@ -151,7 +151,7 @@ def open_backend(settings: BackendSettings, /) -> Backend:
     """
     url = settings.target
     if not isinstance(url, BackendURL):
-        return url
+        return cast("Backend", url)
     adapter = find_adapter(url)
     if url.broker not in adapter.brokers:
         schemes = [f"{url.engine}+{broker}" if broker else url.engine for broker in adapter.brokers]

@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from taskbridge.binding import Binding
-    from taskbridge.context import Context
+    from taskbridge.context import Context, Running
     from taskbridge.message import Message, Outcome
     from taskbridge.result import TaskResult
     from taskbridge.retry import Retry
     from taskbridge.timing import Timing
-    from taskbridge.worker import Attempt
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -188,7 +187,7 @@ class Task(Generic[P, R, C]):
     def ticked(self, message: Message, /) -> None:
         """The job of a schedule is on its broker."""
 
-    def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
+    def ended(self, attempt: Running, outcome: Outcome, /) -> None:
         """In a worker: no further attempt of this job follows."""
 
     def _bound(self) -> Binding[R]:

@@ -25,6 +25,7 @@ from taskbridge.worker import Attempt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskbridge.context import Running
     from taskbridge.message import Message, Outcome
     from taskbridge.store import Record
     from taskbridge.timing import Timing
@@ -45,7 +46,8 @@ class AdoptedTask(Task[..., Any, Any]):
         self.declared = declared
         self.sender = sender
 
-    def ended(self, attempt: Attempt, outcome: Outcome, /) -> None:
+    def ended(self, attempt: Running, outcome: Outcome, /) -> None:
+        assert isinstance(attempt, Attempt)
         record, value = announcing.known(attempt, outcome), None
         if record.value is not UNSET:
             value = value_of(record, self.declared)

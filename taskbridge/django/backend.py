@@ -131,7 +131,8 @@ class Backend(framework.BaseTaskBackend):
 
     def _check(self, options: TaskOptions) -> None:
         is_strict = isinstance(self._target, BackendURL) and self._target.is_strict
-        check(options, router.backend(self.alias), label=str(self._target), task=options.name, is_strict=is_strict)
+        record = router.backend(self.alias).capabilities
+        check(options, record, label=str(self._target), task=options.name, is_strict=is_strict)
 
     def _adopted(self, task: Any) -> AdoptedTask:
         make = _cached if task.run_after is None and _is_hashable(task) else _fresh

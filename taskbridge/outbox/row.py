@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from taskbridge.errors import ConfigurationError
-from taskbridge.handover import portable
 from taskbridge.message import Message
+from taskbridge.portable import portable
 from taskbridge.store import NewRecord
 from taskbridge.store.columns import now, storable
 from taskbridge.store.sql_tables import batches

@@ -1,7 +1,8 @@
 """Real servers for tests and comparisons: private processes on loopback."""
 
 from taskbridge.services.find import Availability, Source, explain, installation, start, start_private
-from taskbridge.services.server import KINDS, Kind, Options, PrivateServer, Server
+from taskbridge.services.kind import KINDS, Kind
+from taskbridge.services.server import Options, PrivateServer, Server
 
 __all__ = [
     "KINDS",

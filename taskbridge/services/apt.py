@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskbridge.services.installation import Installation
-    from taskbridge.services.server import Kind
+    from taskbridge.services.kind import Kind
 
 PACKAGES: Mapping[Kind, str] = {"redis": "redis-server", "rabbitmq": "rabbitmq-server", "postgres": "postgresql"}
 _POLICY = Path("/usr/sbin/policy-rc.d")

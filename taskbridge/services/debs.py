@@ -24,7 +24,7 @@ from taskbridge.services.installation import Installation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskbridge.services.server import Kind
+    from taskbridge.services.kind import Kind
 
 logger = logging.getLogger(__name__)
 

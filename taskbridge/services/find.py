@@ -27,12 +27,13 @@ from taskbridge.services.cache import one_at_a_time
 from taskbridge.services.postgres import PostgresServer
 from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.services.redis import RedisServer
-from taskbridge.services.server import Kind, Options, PrivateServer, Server
+from taskbridge.services.server import Options, PrivateServer, Server
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskbridge.services.installation import Installation
+    from taskbridge.services.kind import Kind
 
 Source = Literal["url", "system", "apt", "wheel", "debs"]
 

@@ -17,7 +17,7 @@ import msgspec
 
 from taskbridge.errors import TaskBridgeError
 from taskbridge.services.find import start_private
-from taskbridge.services.server import Kind
+from taskbridge.services.kind import Kind
 from taskbridge.services.state import ProcessRecord, ServerRecord
 
 if TYPE_CHECKING:

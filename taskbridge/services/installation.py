@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from taskbridge.services.server import Kind
+    from taskbridge.services.kind import Kind
 
 PROGRAMS: Mapping[Kind, tuple[str, ...]] = {
     "redis": ("redis-server",),

@@ -6,7 +6,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from taskbridge.errors import ConfigurationError, ProcessFailed
 from taskbridge.process import Command, GuardedFolder, Identity, Process, free_port
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from taskbridge.services.installation import Installation
-
-Kind = Literal["redis", "rabbitmq", "postgres"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+    from taskbridge.services.kind import Kind
 
 _PORT_ATTEMPTS = 3
 _SHARED_FOLDERS = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - a folder of our own is made there, closed to others

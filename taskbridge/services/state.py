@@ -11,11 +11,13 @@ import psutil
 
 from taskbridge.errors import ConfigurationError
 from taskbridge.services.cache import cache_folder
-from taskbridge.services.server import Kind, PrivateServer
+from taskbridge.services.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from taskbridge.services.server import PrivateServer
 
 _SAME_MOMENT = 1.0
 

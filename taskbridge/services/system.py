@@ -14,7 +14,7 @@ from taskbridge.services.installation import PROGRAMS, Installation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskbridge.services.server import Kind
+    from taskbridge.services.kind import Kind
 
 _DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
 _RABBITMQ_LIBRARY = Path("/usr/lib/rabbitmq/bin")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from taskbridge.errors import ConfigurationError, ServiceUnavailable
 from taskbridge.services import management, postgres, rabbitmq, redis
-from taskbridge.services.server import Kind, Server
+from taskbridge.services.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from taskbridge.services.kind import Kind
 
 VARIABLES: Mapping[Kind, str] = {
     "redis": "TASKBRIDGE_TEST_REDIS_URL",

@@ -14,7 +14,7 @@ from taskbridge.services.installation import PROGRAMS, Installation
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskbridge.services.server import Kind
+    from taskbridge.services.kind import Kind
 
 _WHEELS: Mapping[Kind, tuple[str, str, str]] = {
     # import name, distribution, where its programs lie: the last in alphabetical order is the newest server

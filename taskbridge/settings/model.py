@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.errors import ConfigurationError
 from taskbridge.settings.suggestion import did_you_mean
@@ -14,18 +14,23 @@ from taskbridge.signing import KeyRing
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from taskbridge.backend import Backend
+    from taskbridge.message import Message
     from taskbridge.timing import Timing
 
 DEFAULT = "default"
+
+
+class Built(Protocol):
+    """A `taskbridge.backend.Backend` that the application built around its own app, broker or connection."""
+
+    def enqueue(self, messages: Sequence[Message], /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendSettings:
     """One alias: where its jobs go."""
 
-    target: BackendURL | Backend
-    """A URL, or a backend that the application built around its own app, broker or connection."""
+    target: BackendURL | Built
     queues: tuple[str, ...] = ()
     """The queues that may be named; any other is refused. Empty: those of the settings as a whole."""
     any_queue: bool = False

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from taskbridge.codec.signature import parameters_of
 
 if TYPE_CHECKING:
-    from taskbridge.task import Task
+    from taskbridge.options import Declared
 
 LENGTH = 12
 
 
-def fingerprint_of(task: Task[..., Any, Any], /) -> str:
+def fingerprint_of(task: Declared, /) -> str:
     """Of names, kinds, annotations as written, and whether there is a default; never of a default's value."""
     from hashlib import sha256  # with OpenSSL it costs each import of taskbridge some ms
 
-    parameters = parameters_of(task.function, name=task.name, takes_context=task.options.takes_context)
+    parameters = parameters_of(task.function, name=task.options.name, takes_context=task.options.takes_context)
     lines = [
         f"{parameter.kind.name} {parameter.name}{'' if parameter.default is inspect.Parameter.empty else '='} "
         f"{written(parameter.annotation)}"

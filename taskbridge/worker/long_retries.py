@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from taskbridge.errors import StoreUnavailable
-from taskbridge.handover import portable
 from taskbridge.message import Again
+from taskbridge.portable import portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
