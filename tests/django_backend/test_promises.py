@@ -12,11 +12,13 @@ import pytest
 from tests.conformance.backends import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from taskbridge.services import Server
 
-PROMISES = ROOT / "tests" / "django_backend" / "promises.py"
+HERE = ROOT / "tests" / "django_backend"
+PROMISES = tuple(sorted((HERE / "promises").glob("[!_]*.py")))
 ENGINES = {
     "memory": "memory://",
     "huey+sqlite": "huey+sqlite:///{folder}/queue.db",
@@ -37,7 +39,7 @@ def keeps_its_promises(
     folder: Path,
     *arguments: str,
     python: str = sys.executable,
-    tests: Path = PROMISES,
+    tests: Sequence[Path] = PROMISES,
 ) -> None:
     """Run the promises in a process that is a Django project on this engine."""
     url = ENGINES[name].replace("{folder}", str(folder))
@@ -57,10 +59,12 @@ def keeps_its_promises(
     environment["TEST_TASKS_URL"] = url
     if "django" in url or tests != PROMISES:
         subprocess.run([python, "-m", "django", "migrate", "-v0"], env=environment, check=True, timeout=120)
+    if tests == PROMISES:
+        arguments = ("-p", "tests.django_backend.worker", *arguments)
     ran = subprocess.run(
         [
             python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:randomly",
-            "-p", "tests.django_backend.project", str(tests), *arguments,
+            "-p", "tests.django_backend.project", *arguments, *map(str, tests),
         ],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
@@ -75,4 +79,4 @@ def test_the_promises_hold(name: str, request: pytest.FixtureRequest, tmp_path: 
 
 @pytest.mark.timeout(300)
 def test_a_project_has_a_test_case_system_checks_and_commands(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    keeps_its_promises("memory", request, tmp_path, tests=PROMISES.parent / "project_tests.py")
+    keeps_its_promises("memory", request, tmp_path, tests=(HERE / "project_tests.py",))
