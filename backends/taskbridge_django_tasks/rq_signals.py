@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from django_tasks import task_backends
 from django_tasks.base import Task, TaskError, TaskResult, TaskResultStatus
 from django_tasks.signals import task_enqueued, task_finished, task_started
 from django_tasks_rq.compat import TASK_CLASSES
 
 from taskbridge.message import HEADER
-from taskbridge.registry import registry
-from taskbridge.task import Task as TaskBridgeTask
+from taskbridge_django_tasks.task_paths import imported, loaded, tells_itself
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +30,7 @@ def announce_enqueued(messages: Sequence[Message], alias: str, /) -> None:
     if _is_heard(task_enqueued):
         now = timezone.now()
         for message in messages:
-            if _tells_itself(message.task):
+            if tells_itself(message.task):
                 continue
             _send(
                 task_enqueued,
@@ -70,24 +66,15 @@ def class_path(error: BaseException, /) -> str:
 
 def native_task(path: str, /) -> Any:
     """The Django Task that a path leads to, imported if need be; None if it leads to anything else."""
-    try:
-        found = import_string(path)
-    except ImportError:
-        return None
-    return found if isinstance(found, TASK_CLASSES) else None
+    return imported(path, TASK_CLASSES)
 
 
 def _is_heard(signal: Signal) -> bool:
     return len(signal.receivers) > 1 or logging.getLogger("django_tasks").isEnabledFor(_LEVELS[id(signal)])
 
 
-def _tells_itself(path: str) -> bool:
-    task = registry.get(path)
-    return task is not None and task.has_signals
-
-
 def _send_job(signal: Signal, job: Job, **fields: Any) -> None:
-    if HEADER in job.meta and _tells_itself(str(job.func_name)):
+    if HEADER in job.meta and tells_itself(str(job.func_name)):
         return
     _send(
         signal,
@@ -104,7 +91,7 @@ def _send_job(signal: Signal, job: Job, **fields: Any) -> None:
 
 
 def _send(signal: Signal, path: str, alias: str, *, queue_name: str, **fields: Any) -> None:
-    task = _task(path, alias)
+    task = loaded(path, alias, Task)
     if task is None:
         return
     moments = {"enqueued_at": None, "started_at": None, "finished_at": None, "errors": [], "worker_ids": [], **fields}
@@ -115,14 +102,3 @@ def _send(signal: Signal, path: str, alias: str, *, queue_name: str, **fields: A
         **moments,
     )
     signal.send(type(task_backends[alias]), task_result=result)
-
-
-@lru_cache(maxsize=1024)
-def _task(path: str, alias: str) -> Task[..., Any] | None:
-    module, _, name = path.rpartition(".")
-    found = getattr(sys.modules.get(module), name, None)
-    if isinstance(found, Task):
-        return found
-    if isinstance(found, TaskBridgeTask):
-        return Task(func=found.function, backend=alias, queue_name=found.options.queue_name)
-    return None

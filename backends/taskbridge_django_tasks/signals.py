@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import sys
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from django.utils.module_loading import import_string
 from django_tasks_db.backend import TaskResult
 from django_tasks_db.compat import (
     TASKS_LOGGER,
@@ -21,8 +18,7 @@ from django_tasks_db.compat import (
 )
 
 from taskbridge.message import HEADER
-from taskbridge.registry import registry
-from taskbridge.task import Task as TaskBridgeTask
+from taskbridge_django_tasks.task_paths import imported, loaded, tells_itself
 
 if TYPE_CHECKING:
     from django.dispatch import Signal
@@ -39,36 +35,17 @@ def is_heard(signal: Signal, /) -> bool:
 
 def announce(signal: Signal, row: Any, /) -> None:
     """Send one of the three signals for a row, if its task is found in this process."""
-    if not is_heard(signal) or (HEADER in row.args_kwargs and _tells_itself(row.task_path)):
+    if not is_heard(signal) or (HEADER in row.args_kwargs and tells_itself(row.task_path)):
         return
-    task = _task(row.task_path, row.backend_name)
+    task = loaded(row.task_path, row.backend_name, Task)
     if task is not None:
         signal.send(type(task_backends[row.backend_name]), task_result=_task_result(row, task))
 
 
 def native_task(path: str, /) -> Task | None:
     """The Django Task that a path leads to, imported if need be; None if it leads to anything else."""
-    try:
-        found = import_string(path)
-    except ImportError:
-        return None
-    return found if isinstance(found, Task) else None
-
-
-def _tells_itself(path: str) -> bool:
-    task = registry.get(path)
-    return task is not None and task.has_signals
-
-
-@lru_cache(maxsize=1024)
-def _task(path: str, alias: str) -> Task | None:
-    module, _, name = path.rpartition(".")
-    found = getattr(sys.modules.get(module), name, None)
-    if isinstance(found, Task):
-        return found
-    if isinstance(found, TaskBridgeTask):
-        return Task(func=found.function, backend=alias, queue_name=found.options.queue_name)
-    return None
+    found: Task | None = imported(path, Task)
+    return found
 
 
 def _task_result(row: Any, task: Task) -> TaskResult[Any, Any]:

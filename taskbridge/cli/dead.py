@@ -11,11 +11,11 @@ import click
 
 from taskbridge.cli import options
 from taskbridge.cli.dead_text import as_data, as_line, as_page
-from taskbridge.cli.exits import FAILED, USAGE
+from taskbridge.cli.exits import FAILED
+from taskbridge.cli.store import store_of
 from taskbridge.errors import EnqueueError, RedriveRefused
 from taskbridge.message import Reason
 from taskbridge.redrive import redrive as redrive_one
-from taskbridge.router import router
 from taskbridge.store import Selection
 from taskbridge.worker import import_tasks
 
@@ -84,7 +84,7 @@ def command() -> None:
 @click.option("--arguments", "has_arguments", is_flag=True, help="Show the arguments too.")
 def list_(as_json: bool, state: str, limit: int, has_arguments: bool, **said: Any) -> None:
     """Print dead letters, oldest first. Exit code 1 if there is none."""
-    letters = _store(said["alias"]).letters(_selection((), state=None if state == "all" else state, **said))
+    letters = store_of(said["alias"]).letters(_selection((), state=None if state == "all" else state, **said))
     count = 0
     for letter in letters:
         if count == limit:
@@ -108,7 +108,7 @@ def list_(as_json: bool, state: str, limit: int, has_arguments: bool, **said: An
 @click.argument("letter_id", metavar="ID")
 def show(alias: str, has_arguments: bool, wants_payload: bool, as_json: bool, letter_id: str) -> None:
     """Print all that is kept of one dead letter."""
-    letter = _one(_store(alias), letter_id)
+    letter = _one(store_of(alias), letter_id)
     if wants_payload:
         if letter.payload is None:
             raise click.UsageError(f"{letter_id} is a job and has no raw bytes: see --arguments.")
@@ -135,7 +135,7 @@ def redrive(
     """
     _want_choice(ids, said, every=every)
     import_tasks(modules)
-    store = _store(said["alias"])
+    store = store_of(said["alias"])
     done = refused = 0
     for letter_id in ids or [letter.id for letter in store.letters(_selection((), **said))]:
         try:
@@ -156,7 +156,7 @@ def redrive(
 def discard(ids: tuple[str, ...], every: bool, as_json: bool, **said: Any) -> None:
     """Throw dead letters away for good. Exit code 1 if none fits, or an ID is unknown."""
     _want_choice(ids, said, every=every)
-    store = _store(said["alias"])
+    store = store_of(said["alias"])
     done = 0
     known: set[str] = set()
     for batch in _batches(store.letters(_selection(ids, state=None if ids else "dead", **said))):
@@ -168,14 +168,6 @@ def discard(ids: tuple[str, ...], every: bool, as_json: bool, **said: Any) -> No
     for letter_id in unknown:
         _report(letter_id, "refused", "there is no such letter of this backend", as_json=as_json)
     _end(done, len(unknown))
-
-
-def _store(alias: str) -> Store:
-    store = router.store(alias)
-    if store is None:
-        click.echo(f"The backend {alias!r} has no store: name one in its URL, ?store=redis://...", err=True)
-        sys.exit(USAGE)
-    return store
 
 
 def _selection(ids: tuple[str, ...], *, alias: str, state: Any = "dead", **said: Any) -> Selection:

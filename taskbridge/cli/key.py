@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from taskbridge.cli import options
-from taskbridge.cli.exits import FAILED, USAGE
-from taskbridge.router import router
+from taskbridge.cli.exits import FAILED
+from taskbridge.cli.store import store_of
 from taskbridge.worker.effectively_once import key_name
-
-if TYPE_CHECKING:
-    from taskbridge.store import Store
 
 
 @click.group("key")
@@ -29,7 +26,7 @@ def command() -> None:
 @click.argument("key")
 def show(alias: str, as_json: bool, task: str, key: str) -> None:
     """Print which job has KEY of TASK or has done it. Exit code 1 if nobody has."""
-    found = _store(alias).read_key(key_name(task, key))
+    found = store_of(alias).read_key(key_name(task, key))
     if found is None:
         _nobody(task, key)
     data = {
@@ -56,20 +53,12 @@ def show(alias: str, as_json: bool, task: str, key: str) -> None:
 @click.argument("key")
 def forget(alias: str, as_json: bool, task: str, key: str) -> None:
     """Let KEY of TASK be done again. Exit code 1 if it is not done."""
-    if not _store(alias).forget_key(key_name(task, key)):
+    if not store_of(alias).forget_key(key_name(task, key)):
         _nobody(task, key)
     if as_json:
         click.echo(json.dumps({"schema": 1, "task": task, "key": key, "outcome": "forgotten"}))
     else:
         click.echo(f"{key} of {task} may be done again.")
-
-
-def _store(alias: str) -> Store:
-    store = router.store(alias)
-    if store is None:
-        click.echo(f"The backend {alias!r} has no store: name one in its URL, ?store=redis://...", err=True)
-        sys.exit(USAGE)
-    return store
 
 
 def _nobody(task: str, key: str) -> NoReturn:

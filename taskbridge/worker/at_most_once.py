@@ -28,7 +28,7 @@ class AtMostOnce:
     """Never lets the same job start twice, whoever delivers it again."""
 
     def __init__(self, environment: Environment, /) -> None:
-        self._open_store = environment.open_store
+        self._environment = environment
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
         if not attempt.is_at_most_once:
@@ -50,11 +50,8 @@ class AtMostOnce:
         )
 
     def _claim(self, name: str) -> bool:
-        store = self._open_store()
-        if store is None:
-            raise StoreUnavailable("this worker has no store: name one in the backend's URL, ?store=redis://...")
         # A holder of its own for each execution: only this one's own write gets the lease again when it is repeated.
-        return store.acquire(name, holder=new_id(), span=KEPT) is not None
+        return self._environment.store().acquire(name, holder=new_id(), span=KEPT) is not None
 
 
 def start_name(job_id: str, redrives: int, /) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskbridge.context import Context
+from taskbridge.errors import StoreUnavailable
 from taskbridge.settings.url import DEFAULT_CRASH_BUDGET
 from taskbridge.store.letter import DEFAULT_DEAD_TTL
 from taskbridge.store.record import DEFAULT_TTL
@@ -93,6 +94,17 @@ class Environment:
     """A job whose next attempt is due later than this waits in the store; None: the backend holds any."""
     crash_budget: int = DEFAULT_CRASH_BUDGET
     """How often a job whose worker died is run again."""
+
+    def store(self) -> Store:
+        """The store, for what cannot go on without one.
+
+        Raises:
+            StoreUnavailable: there is none, or it cannot be opened now.
+        """
+        store = self.open_store()
+        if store is None:
+            raise StoreUnavailable("this worker has no store: name one in the backend's URL, ?store=redis://...")
+        return store
 
 
 class Middleware(Protocol):

@@ -59,7 +59,7 @@ class EffectivelyOnce:
             return proceed(attempt)
         holder = new_id()
         try:
-            store = self._store()
+            store = self._environment.store()
             claimed = self._claim(store, attempt, key_name(attempt.task.name, key), holder)
             attempt.number = max(1, attempt.number - claimed.waits)
             if claimed.done_at is not None:
@@ -81,12 +81,6 @@ class EffectivelyOnce:
         else:
             release(store, claimed, attempt.end)
         return outcome
-
-    def _store(self) -> Store:
-        store = self._environment.open_store()
-        if store is None:
-            raise StoreUnavailable("this worker has no store: name one in the backend's URL, ?store=redis://...")
-        return store
 
     def _claim(self, store: Store, attempt: Attempt, name: str, holder: str) -> Key:
         # A holder of its own for each execution: only this one's own write gets the key again when it is repeated.

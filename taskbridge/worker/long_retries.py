@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from taskbridge.message import Outcome
-    from taskbridge.store import Store
     from taskbridge.worker.attempt import Attempt, Environment
 
 logger = logging.getLogger("taskbridge.retries")
@@ -38,7 +37,7 @@ class LongRetries:
     def __init__(self, environment: Environment, /) -> None:
         assert environment.retry_ceiling is not None, "the record says from where on retries wait in the store"
         self._ceiling: timedelta = environment.retry_ceiling
-        self._open_store = environment.open_store
+        self._environment = environment
 
     def around(self, attempt: Attempt, proceed: Callable[[Attempt], Outcome], /) -> Outcome:
         number = attempt.number  # the engine's: further in, waits for a key are taken off it
@@ -51,7 +50,7 @@ class LongRetries:
             due = datetime.now(UTC) + outcome.delay
             following = msgspec.structs.replace(attempt.message, run_after=due, headers=headers)
             try:
-                _repeatedly(lambda: self._store().hold(attempt.alias, [portable(following)]))
+                _repeatedly(lambda: self._environment.store().hold(attempt.alias, [portable(following)]))
             except StoreUnavailable as error:
                 logger.error("The next attempt goes to the broker, which does not hold it well: %s", error)  # noqa: TRY400 - a trace of the store's
             else:
@@ -60,15 +59,9 @@ class LongRetries:
 
     def _take_back(self, attempt: Attempt) -> None:
         try:
-            self._store().withdraw(attempt.alias, [attempt.message.id])
+            self._environment.store().withdraw(attempt.alias, [attempt.message.id])
         except StoreUnavailable as error:
             logger.warning("A next attempt that an execution before this one may have kept stays so: %s", error)
-
-    def _store(self) -> Store:
-        store = self._open_store()
-        if store is None:
-            raise StoreUnavailable("this worker has no store: name one in the backend's URL, ?store=redis://...")
-        return store
 
 
 def _repeatedly(write: Callable[[], None]) -> None:
