@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from taskbridge.backend import CanCancel, CarriesTypes
-from taskbridge.errors import EnqueueError, InvalidArguments, UnsupportedFeature
+from taskbridge.backend import CarriesTypes
+from taskbridge.errors import EnqueueError, InvalidArguments
 from taskbridge.handover import hand_over
 from taskbridge.identity import new_ids
 from taskbridge.key import key_maker
@@ -256,31 +256,17 @@ class Binding(Generic[R]):
         Raises:
             UnsupportedFeature: a worker would not hear of it.
         """
-        from taskbridge.cancellation import Cancellation, cancel
+        from taskbridge.cancellation import cancel_of
 
-        support, options = self.backend.capabilities.cancel, self._options
-        is_heard = not support.is_refused and (options.result or options.cancellable)
-        if not is_heard and not isinstance(self.backend, CanCancel):
-            why = (
-                support.note if support.is_refused else "declare it with @task(cancellable=True), or with result=True."
-            )
-            raise UnsupportedFeature(f"A job of {self._task.name!r} on {self.alias!r} cannot be cancelled: {why}")
-        if terminate and not options.cancellable:
-            raise UnsupportedFeature(
-                f"A running job of {self._task.name!r} on {self.alias!r} cannot be terminated: its workers look for "
-                f"that only if it is declared with @task(cancellable=True). cancel() without terminate= works."
-            )
-        answer = cancel(
+        return cancel_of(
+            self._task,
             job_id,
             self.alias,
             backend=self.backend,
-            store=self._open_store(),
+            open_store=self._open_store,
             ttl=self._result_ttl,
             terminate=terminate,
         )
-        if answer is Cancellation.UNKNOWN and options.cancellable:
-            return Cancellation.TERMINATING if terminate else Cancellation.ASKED
-        return answer
 
     def decode(self, record: Record, /) -> R:
         """The recorded value, as the task's return annotation has it."""

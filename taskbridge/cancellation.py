@@ -12,7 +12,10 @@ from taskbridge.store.record import DetailStatus, NewRecord
 from taskbridge.store.transition import Withdrawn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskbridge.backend import Backend
+    from taskbridge.options import Declared
     from taskbridge.store import Record, Store
 
 KEPT: Final = timedelta(days=7)
@@ -77,6 +80,38 @@ def cancel(
     if not record.is_finished and store.record(_job(record, ttl), Withdrawn(at=datetime.now(UTC))):
         return Cancellation.REMOVED if is_removed else Cancellation.WILL_NOT_START
     return _outcome(store.read(job_id) or record, terminate)
+
+
+def cancel_of(
+    task: Declared,
+    job_id: str,
+    alias: str,
+    /,
+    *,
+    backend: Backend,
+    open_store: Callable[[], Store | None],
+    ttl: timedelta,
+    terminate: bool = False,
+) -> Cancellation:
+    """Cancel one job of this task, as `cancel` does.
+
+    Raises:
+        UnsupportedFeature: a worker would not hear of it.
+    """
+    support, options = backend.capabilities.cancel, task.options
+    is_heard = not support.is_refused and (options.result or options.cancellable)
+    if not is_heard and not isinstance(backend, CanCancel):
+        why = support.note if support.is_refused else "declare it with @task(cancellable=True), or with result=True."
+        raise UnsupportedFeature(f"A job of {options.name!r} on {alias!r} cannot be cancelled: {why}")
+    if terminate and not options.cancellable:
+        raise UnsupportedFeature(
+            f"A running job of {options.name!r} on {alias!r} cannot be terminated: its workers look for that only if "
+            f"it is declared with @task(cancellable=True). cancel() without terminate= works."
+        )
+    answer = cancel(job_id, alias, backend=backend, store=open_store(), ttl=ttl, terminate=terminate)
+    if answer is Cancellation.UNKNOWN and options.cancellable:
+        return Cancellation.TERMINATING if terminate else Cancellation.ASKED
+    return answer
 
 
 def _outcome(record: Record, terminate: bool) -> Cancellation:
