@@ -49,6 +49,6 @@ def test_nothing_of_a_frozen_worker_runs_on_until_it_is_thawed(tmp_path: Path) -
             time.sleep(0.05)
             assert counted() == before
             thaw(worker)
-            until(lambda: sum(counted().values()) > total, what="one of them")
+            until(lambda: sum(counted().values()) > total, what="one of them")  # noqa: B023 - it is called in this round only
     finally:
         worker.kill_tree()
