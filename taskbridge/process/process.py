@@ -155,7 +155,8 @@ class Process:
             below = psutil.Process(self._keeper.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             return []
-        return [process for process in below if _lives(process)]
+        # In the keeper's own session is, for a moment, the `ps` that it asks.
+        return [process for process in below if _session(process) != self._keeper.pid and _lives(process)]
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the program alone; nothing happens if it has ended."""
@@ -260,6 +261,13 @@ def _process_or_none(pid: int) -> psutil.Process | None:
     try:
         return psutil.Process(pid)
     except psutil.NoSuchProcess:
+        return None
+
+
+def _session(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except OSError:
         return None
 
 

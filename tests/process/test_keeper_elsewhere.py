@@ -98,6 +98,8 @@ def test_a_tree_is_killed_with_its_sessions_and_its_orphans(tmp_path: Path) -> N
     tree = Process(Command(argv=(sys.executable, "-c", MASTER)), log=tmp_path / "log")
     pids = _started(tree)
     assert len(pids) == 3
+    shown = [{member.pid for member in tree.tree()} for _ in range(20)]
+    assert shown == [set(pids[:2])] * 20, "what is below the program, and never the `ps` of the keeper"
     tree.kill_tree()
     assert tree.exit_code == -signal.SIGKILL
     until(lambda: not any(map(lives, pids)))
