@@ -2,6 +2,7 @@
 
 from taskbridge.cancellation import Cancellation
 from taskbridge.context import Context, current_context
+from taskbridge.decorator import task
 from taskbridge.errors import (
     BackendNotInstalled,
     BrokerUnavailable,
@@ -23,7 +24,7 @@ from taskbridge.result import DetailStatus, ResultStatus, TaskResult
 from taskbridge.retry import Retry
 from taskbridge.router import configure
 from taskbridge.schedules import periodic
-from taskbridge.task import Task, task
+from taskbridge.task import Task
 
 __all__ = [
     "BackendNotInstalled",

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import (
     TYPE_CHECKING,
     Any,
     ClassVar,
-    Concatenate,
     Generic,
-    Literal,
     ParamSpec,
-    Protocol,
     TypeVar,
     cast,
-    overload,
 )
 
-from taskbridge.codec import Codec
-from taskbridge.errors import InvalidTask
 from taskbridge.key import key_maker
-from taskbridge.options import Delivery, TaskOptions
-from taskbridge.registry import registry
 from taskbridge.router import router
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
     from taskbridge.binding import Binding
+    from taskbridge.codec import Codec
     from taskbridge.context import Context, Running
     from taskbridge.message import Message, Outcome
+    from taskbridge.options import TaskOptions
     from taskbridge.result import TaskResult
-    from taskbridge.retry import Retry
-    from taskbridge.timing import Timing
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -112,10 +102,10 @@ class Task(Generic[P, R, C]):
     async def acall(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here, in a thread if it is no coroutine function."""
         if self.is_coroutine:
-            return await cast(Awaitable[R], self.function(*args, **kwargs))
+            return await cast("Awaitable[R]", self.function(*args, **kwargs))
         import asyncio
 
-        return cast(R, await asyncio.to_thread(self.function, *args, **kwargs))
+        return cast("R", await asyncio.to_thread(self.function, *args, **kwargs))
 
     def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> TaskResult[R]:
         """Hand one job to the backend.
@@ -209,103 +199,6 @@ class ContextTask(Task[P, R, C]):
         return self.function(context, *args, **kwargs)
 
     call = __call__  # type: ignore[assignment]  # as above
-
-
-class _Decorator(Protocol):
-    @overload
-    def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R, Coroutine[Any, Any, R]]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
-
-
-class _ContextDecorator(Protocol):
-    @overload
-    def __call__(
-        self, function: Callable[Concatenate[Context, P], Coroutine[Any, Any, R]], /
-    ) -> ContextTask[P, R, Coroutine[Any, Any, R]]: ...
-    @overload
-    def __call__(self, function: Callable[Concatenate[Context, P], R], /) -> ContextTask[P, R, R]: ...
-
-
-@overload
-def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R, Coroutine[Any, Any, R]]: ...
-@overload
-def task(function: Callable[P, R], /) -> Task[P, R, R]: ...
-@overload
-def task(
-    *,
-    takes_context: Literal[True],
-    name: str = ...,
-    queue_name: str = ...,
-    priority: int = ...,
-    retry: Retry | None = ...,
-    timeout: timedelta | None = ...,
-    expires: timedelta | datetime | None = ...,
-    run_after: timedelta | datetime | None = ...,
-    result: bool = ...,
-    delivery: Delivery | None = ...,
-    cancellable: bool = ...,
-    key: str | Callable[..., str] | None = ...,
-    key_ttl: timedelta = ...,
-    timing: Timing | None = ...,
-    ordering_key: str | None = ...,
-    native: Mapping[str, Mapping[str, Any]] = ...,
-    backend: str = ...,
-    metadata: Mapping[str, Any] = ...,
-) -> _ContextDecorator: ...
-@overload
-def task(
-    *,
-    takes_context: Literal[False] = ...,
-    name: str = ...,
-    queue_name: str = ...,
-    priority: int = ...,
-    retry: Retry | None = ...,
-    timeout: timedelta | None = ...,
-    expires: timedelta | datetime | None = ...,
-    run_after: timedelta | datetime | None = ...,
-    result: bool = ...,
-    delivery: Delivery | None = ...,
-    cancellable: bool = ...,
-    key: str | Callable[..., str] | None = ...,
-    key_ttl: timedelta = ...,
-    timing: Timing | None = ...,
-    ordering_key: str | None = ...,
-    native: Mapping[str, Mapping[str, Any]] = ...,
-    backend: str = ...,
-    metadata: Mapping[str, Any] = ...,
-) -> _Decorator: ...
-def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Declare a task, with or without options.
-
-    It reads no settings: options are checked against a backend when the task meets one.
-
-    Raises:
-        InvalidTask: the function cannot be found again by a worker, or an option has an impossible value.
-    """
-    if function is None:
-        return functools.partial(_declare, options=options)
-    return _declare(function, options=options)
-
-
-def _declare(function: Callable[..., Any], *, options: Mapping[str, Any]) -> Task[..., Any, Any]:
-    if not inspect.isfunction(function):
-        raise InvalidTask(f"{function!r} is no function. Put @task on a function at the top level of a module.")
-    module_path = f"{function.__module__}.{function.__qualname__}"
-    if "<" in function.__qualname__ or "." in function.__qualname__:
-        raise InvalidTask(
-            f"{module_path} cannot be a task: a worker imports its tasks. Move it to the top level of a module."
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise InvalidTask(f"{module_path} is a generator, whose body would never run. Return instead of yielding.")
-    checked = TaskOptions(name=module_path).changed(options)
-    codec = Codec(function, name=checked.name, takes_context=checked.takes_context)
-    declared: Task[..., Any, Any] = (ContextTask if checked.takes_context else Task)(
-        function, checked, codec, module_path
-    )
-    key_maker(declared)
-    registry.add(declared)
-    return declared
 
 
 def _split(call: tuple[Any, ...] | Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

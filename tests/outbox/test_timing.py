@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 import taskbridge
 from taskbridge.cli.main import main
+from taskbridge.decorator import task
 from taskbridge.errors import ConfigurationError, InvalidTask, UnsupportedFeature
 from taskbridge.outbox.databases import open_outbox, shown
 from taskbridge.router import router
 from taskbridge.settings.sources import from_environment
-from taskbridge.task import task
 from tests.outbox.connections import plain
 from tests.outbox.tasks import note, told
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest import mock
 
 from taskbridge import configure
+from taskbridge.decorator import task
 from taskbridge.identity import new_id
 from taskbridge.message import Headers, Message
 from taskbridge.registry import registry
@@ -18,7 +19,6 @@ from taskbridge.retry import Retry
 from taskbridge.router import router
 from taskbridge.store import open_store
 from taskbridge.store.database import OwnDatabase
-from taskbridge.task import task
 from taskbridge.worker import Environment, Runner
 from taskbridge_compare.bench import wire
 from taskbridge_compare.bench.meter import Meter

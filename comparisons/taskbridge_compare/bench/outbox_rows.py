@@ -11,10 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge import configure
+from taskbridge.decorator import task
 from taskbridge.outbox import Relay, open_outbox
 from taskbridge.registry import registry
 from taskbridge.router import router
-from taskbridge.task import task
 from taskbridge_compare.bench.busy import cheapest, timed, verdict
 from taskbridge_compare.bench.row import Row, not_run
 from taskbridge_compare.speed.statistics import paired_ratio, percentile

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from taskbridge import configure
 from taskbridge.backend import Backend
 from taskbridge.capability import Capabilities, emulated
+from taskbridge.decorator import task
 from taskbridge.message import Done, Message, decode_headers, encode_headers
 from taskbridge.registry import Registry, registry
 from taskbridge.router import router
-from taskbridge.task import task
 from taskbridge.worker import (
     AtMostOnce,
     Cancellations,
