@@ -85,13 +85,16 @@ class Sight:
         Each other strike waits for the start of a long job; those between fall on any start or end, where what was done
         may not have been acknowledged yet. A job that was cut twice is let through.
         """
-        begin = time.monotonic()
+        begun: float | None = None
 
         def wanted(event: Event) -> bool:
+            nonlocal begun
             job = self._jobs.get(event.key)
+            if begun is None and event.kind == "start":  # until then a new worker has to boot, however long it takes
+                begun = time.monotonic()
             if job is None or len(self.done) < done or any(self._cuts[key] >= _MOST_CUTS for key, _, _ in self._open):
                 return False
-            if number % 2 == 0 and time.monotonic() < begin + seconds / 2:
+            if number % 2 == 0 and (begun is None or time.monotonic() < begun + seconds / 2):
                 return event.kind == "start" and job.is_long
             return event.kind in ("start", "end")
 
