@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskbridge.process import liveness
 from taskbridge.process.liveness import NOWHERE, fate, own_mark, own_place
 from tests.waiting import until
 
@@ -107,6 +108,12 @@ def in_a_namespace(*options: str, source: str) -> list[str]:
         pytest.skip(f"no namespaces for this user: {ran.stderr.strip()}")
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.split()
+
+
+def test_without_a_proc_nothing_is_known_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = own_mark()
+    monkeypatch.setattr(liveness, "_PROC", tmp_path / "none")
+    assert (own_mark(), own_place(), fate(mark), fate(NOWHERE)) == (NOWHERE, "", "unknown", "unknown")
 
 
 def test_a_container_knows_of_its_own_processes_only() -> None:
