@@ -38,7 +38,9 @@ test: lint servers ## lint, types, and all tests; BACKEND=celery: only the tests
 
 check: lint types ## lint and types only
 
+# Each of the test processes would compile all of it at once: in a new checkout one of them does so first.
 tests: environment
+	@test -d tests/__pycache__ || $(pytest) --collect-only -qq >/dev/null 2>&1 || true
 	@$(pytest) --cache-clear -m "not wide" $(parallel) $(if $(BACKEND),-k "$(BACKEND)") $(ARGS) \
 		|| $(bin)/python scripts/alone.py
 

@@ -87,7 +87,10 @@ def prepare(venv: Path, wanted: str) -> None:
     pip = pip_for(venv)
     if have.get("set") != chosen:
         say(f"installing requirements/{chosen}.txt, once (about a minute)")
-        install(pip, "--require-hashes", "--requirement", str(ROOT / "requirements" / f"{chosen}.txt"))
+        # The pins are complete, so nothing is to be resolved; and several processes compile sooner than one.
+        listed = ["--requirement", str(ROOT / "requirements" / f"{chosen}.txt")]
+        install(pip, "--no-compile", "--no-deps", "--require-hashes", *listed)
+        compile_below(python, venv / "lib")
     install(pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     stamp.write_text(json.dumps(want, indent=1) + "\n")
 
@@ -146,6 +149,12 @@ def install(pip: list[str], *arguments: str) -> None:
             f"pip failed: {' '.join(argv)}\n{done.stdout}{done.stderr}"
             "It needs a package index: the default one over the network, or one named in pip's own configuration."
         )
+
+
+def compile_below(python: Path, folder: Path) -> None:
+    """Write the bytecode of all modules; those that are templates or for another Python stay as they are."""
+    argv = [str(python), "-m", "compileall", "-qq", "-j", "0", str(folder)]
+    subprocess.run(argv, capture_output=True, check=False)
 
 
 def pip_for(venv: Path) -> list[str]:
