@@ -18,7 +18,8 @@ from taskbridge_compare.drivers.taskbridge import TaskBridge
 from taskbridge_compare.drivers.taskbridge_django import TaskBridgeDjango
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
     from taskbridge_compare.drivers.driver import Driver
 
@@ -30,9 +31,10 @@ class RowsError(ValueError):
 def rows() -> list[Driver]:
     """Every engine on every broker, natively and through TaskBridge, in the order of the report."""
     everything: list[Driver] = []
+    adapters = _adapters()
     for native in _native():
         everything.append(native)
-        if bridged := _bridged(native):
+        if bridged := _bridged(native, adapters):
             everything.append(bridged)
     return everything
 
@@ -75,11 +77,14 @@ def _native() -> list[Driver]:
     ]
 
 
-def _bridged(native: Driver) -> Driver | None:
+def _bridged(native: Driver, adapters: Mapping[str, EntryPoint]) -> Driver | None:
     engine = native.backend.partition("+")[0]
+    if engine not in adapters:
+        return None
+    known: tuple[str, ...] = adapters[engine].load().brokers  # the second halves of its URLs
     if isinstance(native, NativeDjango):
-        return TaskBridgeDjango(native=native, engine=engine) if native.kind in _brokers(engine) else None
-    if native.broker not in _brokers(engine):
+        return TaskBridgeDjango(native=native, engine=engine) if native.kind in known else None
+    if native.broker not in known:
         return None
     threads = 8 if engine == "dramatiq" else 1
     return TaskBridge(
@@ -87,13 +92,10 @@ def _bridged(native: Driver) -> Driver | None:
     )
 
 
-def _brokers(engine: str) -> tuple[str, ...]:
-    """The second halves of the URLs that the engine's adapter knows; none if there is no adapter."""
-    for entry in entry_points(group="taskbridge.backends"):
-        if entry.name == engine and find_spec(entry.module.partition(".")[0]) is not None:
-            brokers: tuple[str, ...] = entry.load().brokers
-            return brokers
-    return ()
+def _adapters() -> dict[str, EntryPoint]:
+    """The installed adapters by their engines: looking for them reads the folder of every distribution."""
+    found = entry_points(group="taskbridge.backends")
+    return {entry.name: entry for entry in found if find_spec(entry.module.partition(".")[0]) is not None}
 
 
 def choose(names: Sequence[str]) -> list[Driver]:
