@@ -17,7 +17,7 @@ from taskbridge.key import key_maker
 from taskbridge.message import Headers, Message, call_text
 from taskbridge.overrides import overrides
 from taskbridge.refusals import check, check_ceiling, check_queue, check_timing, refuse_main_module, unchanged
-from taskbridge.registry import wire_name
+from taskbridge.registry import registry, wire_name
 from taskbridge.result import TaskResult
 from taskbridge.settings import BackendURL
 from taskbridge.settings.url import DEFAULT_SIZE_LIMIT
@@ -94,7 +94,7 @@ class Binding(Generic[R]):
         self._template = (
             wire_name(task, backend),
             dict(options.native.get(backend.engine, {})),
-            overrides(task),
+            overrides(options, (registry.get(task.name) or task).options),
             fingerprint_of(task),
         )
 
