@@ -20,7 +20,7 @@ from taskbridge.message import Done
 from taskbridge.options import TaskOptions
 from taskbridge.registry import registry
 from taskbridge.task import Task
-from taskbridge.worker import Attempt
+from taskbridge.worker.attempt import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from taskbridge.worker.identity import worker_id
 
 if TYPE_CHECKING:
     from taskbridge.message import Message, Outcome
-    from taskbridge.worker import Attempt
+    from taskbridge.worker.attempt import Attempt
 
 logger = logging.getLogger("taskbridge.django")
 

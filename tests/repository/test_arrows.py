@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARENTS = (ROOT, ROOT / "backends", ROOT / "comparisons")
 FILES = {
     ".".join(path.relative_to(parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for parent in PARENTS
+    for parent in (ROOT, ROOT / "backends", ROOT / "comparisons")
     for package in parent.glob("taskbridge*")
     for path in package.rglob("*.py")
 }
@@ -31,30 +30,35 @@ def test_an_import_counts_wherever_it_is_written_unless_it_is_for_types_alone() 
     code = """
 from taskbridge import retry
 from taskbridge.errors import InvalidTask
-def use(): import taskbridge.task
+def use():
+    import taskbridge.task
+    importlib.import_module("taskbridge.signing")
 if TYPE_CHECKING:
     from taskbridge.hooks import Hooks
 """
-    assert needs("taskbridge.key", code) == {"taskbridge.retry", "taskbridge.errors", "taskbridge.task"}
+    assert needs("taskbridge.key", code) == {f"taskbridge.{name}" for name in ("retry", "errors", "task", "signing")}
 
 
 def needs(name: str, code: str) -> set[str]:
     """The files of ours that this one imports, in functions too."""
-    found = set()
-    for node in imports(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        else:
-            assert node.module is not None, f"{name} has a relative import"
-            assert node.level == 0, f"{name} has a relative import"
-            inside = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= inside if inside <= FILES.keys() else inside | {node.module}
-    return found & FILES.keys() - {name}
+    return {found for node in reached(ast.parse(code)) for found in named(node)} & FILES.keys() - {name}
 
 
-def imports(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        yield node
-    elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+def reached(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
         for child in ast.iter_child_nodes(node):
-            yield from imports(child)
+            yield from reached(child)
+
+
+def named(node: ast.AST) -> set[str]:
+    match node:
+        case ast.Import(names):
+            return {alias.name for alias in names}
+        case ast.ImportFrom(str(module), names, 0):
+            inside = {f"{module}.{alias.name}" for alias in names}
+            return inside if inside <= FILES.keys() else inside | {module}
+        case ast.Call(ast.Attribute(attr="import_module"), [ast.Constant(str(module))]):
+            return {module}
+    assert not isinstance(node, ast.ImportFrom), "a relative import"
+    return set()
