@@ -11,11 +11,10 @@ from taskbridge_compare.drivers import Driver, rows, unavailable
 from taskbridge_compare.gauntlet import record
 from taskbridge_compare.gauntlet.cell import run_cell
 from taskbridge_compare.gauntlet.plan import Cell
-from taskbridge_compare.gauntlet.promise import promise
+from taskbridge_compare.gauntlet.promise import Promise
 from taskbridge_compare.gauntlet.size import Size
 from taskbridge_compare.gauntlet.worker_faults import SIGKILL
 from taskbridge_compare.servers import Servers
-from taskbridge_compare.workload import SHIPPED, load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,19 +24,8 @@ if TYPE_CHECKING:
 
 JOBS = 200
 KILLS = 3
-NOT_WAITED_FOR = 4.0
-"""Seconds that are waited for what nobody has promised."""
-NOWHERE = {"redis": "redis://127.0.0.1:1/1", "amqp": "amqp://127.0.0.1:1/", "postgres": "postgresql://u@127.0.0.1:1/d"}
 FIXTURES = {"redis": "redis_server", "amqp": "rabbitmq_server", "postgres": "postgres_server"}
 ROWS = [driver for driver in rows() if driver.profile == "taskbridge"]
-
-
-def promised(driver: Driver, folder: Path) -> bool:
-    url = NOWHERE.get(driver.broker, f"sqlite:///{folder / 'none.db'}")
-    application = driver.application(load(SHIPPED), url, slots=1)
-    for name, text in application.files.items():
-        (folder / name).write_text(text)
-    return promise(application.environment, folder).is_given
 
 
 def drained(driver: Driver, server: Server | None, folder: Path) -> tuple[bool, Judgement]:
@@ -46,12 +34,12 @@ def drained(driver: Driver, server: Server | None, folder: Path) -> tuple[bool, 
     servers = Servers(folder)
     if server is not None:
         servers.adopt(driver.broker, server)
-    is_promised = promised(driver, folder)
-    size = Size(jobs=JOBS, strikes=KILLS, settle=1.5, patience=40.0 if is_promised else NOT_WAITED_FOR)
+    size = Size(jobs=JOBS, strikes=KILLS, settle=1.5, patience=40.0)
     cell = Cell(driver=driver, fault=SIGKILL, repeat=1, size=size)
     found = run_cell(cell, servers, folder, folder / "results", stopping=None, command="")
-    assert record.judge_again(cell.path(folder / "results")) == found, "what is written says the same"
-    return is_promised, found
+    path = cell.path(folder / "results")
+    assert record.judge_again(path) == found, "what is written says the same"
+    return Promise(**record.read_header(path)["promise"]).is_given, found
 
 
 # In pairs, since a drain mostly waits.
