@@ -25,7 +25,6 @@ from rq.serializers import JSONSerializer, PickleSerializer
 from taskbridge.backend import Backend, WorkerOptions
 from taskbridge.brokers.redis import enqueuing, producer_client, redis_url
 from taskbridge.brokers.redis_batch import transact
-from taskbridge.check.redis import redis_findings
 from taskbridge.errors import ConfigurationError, EnqueueError
 from taskbridge.process import Command
 from taskbridge.settings import SENTINEL_OPTIONS
@@ -195,6 +194,8 @@ class RQBackend(Backend):
 
     def check(self, options: WorkerOptions, /) -> Iterator[Finding]:
         """Look at the broker."""
+        from taskbridge.check.redis import redis_findings
+
         del options
         return redis_findings(self._connection)
 
