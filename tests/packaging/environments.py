@@ -40,7 +40,7 @@ class Environment:
         return str(self.folder / "bin" / "python")
 
     def pip_install(self, *what: str, cwd: Path | None = None) -> None:
-        run([sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", *what], cwd=cwd)
+        run([sys.executable, "-m", "pip", "--python", self.python, "install", "-q", "--no-compile", *what], cwd=cwd)
 
     def probe(self) -> dict[str, object]:
         """What an application sees there: asked from outside any checkout."""

@@ -18,7 +18,7 @@ from taskbridge import services
 from taskbridge.errors import ConfigurationError, ServiceUnavailable
 from taskbridge.process import Identity, free_port
 from taskbridge.services import KINDS, Kind, debs, management, system, url, wheel
-from taskbridge.services.find import remedy
+from taskbridge.services.find import installation, remedy
 from taskbridge.services.postgres import PostgresServer
 from taskbridge.services.rabbitmq import RabbitMQServer
 from taskbridge.services.redis import RedisServer
@@ -236,16 +236,21 @@ def test_a_given_rabbitmq_without_management_says_what_it_needs(
             given.fresh_url()
 
 
+class ManagedRabbitMQServer(RabbitMQServer):
+    """A node with its management plugin."""
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.management_port = free_port()
+        (self.directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
+        with (self.directory / "rabbitmq.conf").open("a") as configuration:
+            configuration.write(f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management_port}\n")
+
+
 def test_a_given_rabbitmq_with_management_gives_a_vhost_and_takes_it_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    with services.start("rabbitmq") as server:
-        assert isinstance(server, RabbitMQServer)
-        port = free_port()
-        (server.directory / "enabled_plugins").write_text("[rabbitmq_management].\n")
-        with (server.directory / "rabbitmq.conf").open("a") as configuration:
-            configuration.write(f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {port}\n")
-        server.restart()
+    with ManagedRabbitMQServer(installation("rabbitmq"), Options()) as server:
         server.process.wait_for_line("Server startup complete", within=timedelta(seconds=50))
-        monkeypatch.setenv(management.VARIABLE, f"http://127.0.0.1:{port}")
+        monkeypatch.setenv(management.VARIABLE, f"http://127.0.0.1:{server.management_port}")
         with services.start("rabbitmq", at=server.url) as given:
             with pika.BlockingConnection(pika.URLParameters(given.fresh_url())) as connection:
                 connection.channel().queue_declare("queue")
