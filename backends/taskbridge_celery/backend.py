@@ -129,13 +129,10 @@ class CeleryBackend(Backend):
             self._serve_redis(run, tasks)
 
     def worker_commands(self, options: WorkerOptions, /) -> Sequence[Command]:
-        is_green = any(word.endswith(("gevent", "eventlet")) for word in options.native_arguments)
-        # A pool of green threads changes Python before anything is imported, which a module of ours is too late for.
-        module = "celery" if is_green else "taskbridge_celery.start"
         return [
             Command(
                 argv=(
-                    sys.executable, "-m", module, "-A", "taskbridge_celery.app:app", "worker",
+                    sys.executable, "-m", "celery", "-A", "taskbridge_celery.app:app", "worker",
                     "-n", f"taskbridge-{uuid.uuid4().hex[:8]}@%h",
                     "-Q", ",".join(options.queues), "-c", str(options.concurrency), "-P", self._pool,
                     "--prefetch-multiplier", "1", "--without-gossip", "--without-mingle", "-l", "INFO",

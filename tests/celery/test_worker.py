@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,22 +146,3 @@ def test_secrets_stay_out_of_argv(redis_url: str) -> None:
     (command,) = taskbridge.router.router.backend().worker_commands(taskbridge.backend.WorkerOptions())
     assert "hunter2" not in " ".join(command.argv)
     assert "hunter2" not in repr(command)
-
-
-def test_a_stock_worker_alone_imports_a_toolkit_for_terminals() -> None:
-    def imported(module: str) -> str:
-        argv = [sys.executable, "-X", "importtime", "-m", module, "worker", "--help"]
-        ran = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
-        assert "--prefetch-multiplier" in ran.stdout
-        return ran.stderr
-
-    assert "prompt_toolkit" in imported("celery"), "taskbridge_celery.start can go"
-    assert "prompt_toolkit" not in imported("taskbridge_celery.start")
-
-
-def test_a_pool_of_green_threads_is_started_by_celery_itself_before_anything_is_imported() -> None:
-    taskbridge.configure("celery+redis://localhost")
-    for arguments in (("-P", "gevent"), ("--pool=eventlet",)):
-        options = taskbridge.backend.WorkerOptions(native_arguments=arguments)
-        (command,) = taskbridge.router.router.backend().worker_commands(options)
-        assert command.argv[1:3] == ("-m", "celery")
