@@ -80,6 +80,13 @@ def test_a_later_wake_fails_only_where_no_resampling_reaches_the_target(
     assert on_a_busy_machine == ("pass" if verdict == "pass" else "noisy")
 
 
+def test_a_wake_that_is_known_to_be_later_is_missed_and_one_that_is_later_still_fails() -> None:
+    (driver,) = (row for row in rows() if row.backend == "dramatiq+amqp" and row.profile == "taskbridge")
+    ours = {"missed": 1.25, "FAIL": 1.5}
+    for verdict, milliseconds in ours.items():
+        assert wake_rows.beside_native(driver, [1.0] * 9, [milliseconds] * 9, is_busy=False).verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("kind", "added", "verdict"),
     [

