@@ -47,11 +47,13 @@ def main() -> int:
 def excerpt(path: Path) -> str:
     result = read(path)
     link = f"[{path.stem}]({path.relative_to(ROOT).as_posix()})"
-    words = (
-        f"From the run of {link}, which watched each cell for {result['window_seconds']:g} s. {warning(result)} "
-        "In each cell: the engine as its own tutorial has it / with TaskBridge. A lost job is nowhere; one that is not "
-        "rerun lies on the broker still."
+    sentences = (
+        f"From the run of {link}, which watched each cell for {result['window_seconds']:g} s.",
+        warning(result),
+        "In each cell: the engine as its own tutorial has it / with TaskBridge. A lost job is nowhere; one that is not",
+        "rerun lies on the broker still.",
     )
+    words = " ".join(filter(None, sentences))
     return f"\n{fill(words, 120, break_long_words=False, break_on_hyphens=False)}\n\n{table(result)}\n"
 
 
