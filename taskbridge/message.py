@@ -111,15 +111,24 @@ def checked(message: Message, /) -> Message:
     """The same message, if its fields are what their annotations say: what lies on a broker may be anything.
 
     Raises:
-        UndecodableMessage: one is not.
+        UndecodableMessage: one is not, or has no form in UTF-8, in which every store keeps it.
     """
-    is_text = isinstance(message.id, str) and isinstance(message.task, str) and isinstance(message.queue_name, str)
-    if not is_text or type(message.priority) is not int:
+    texts = (message.id, message.task, message.queue_name)
+    if not all(map(_is_text, texts)) or type(message.priority) is not int:
         raise UndecodableMessage(
             f"This is no job: id={message.id!r:.80}, task={message.task!r:.80}, queue={message.queue_name!r:.80}, "
             f"priority={message.priority!r:.80}"
         )
     return message
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return value.isascii() or bool(value.encode())
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
 
 
 Parked = Literal["undecodable", "unknown task", "crashed out"]

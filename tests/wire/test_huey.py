@@ -172,3 +172,9 @@ def test_json_that_is_no_message_is_undecodable(text: str) -> None:
 def test_headers_that_are_not_ours_are_undecodable(slot: Any) -> None:
     with pytest.raises(UndecodableMessage, match="headers of the Huey task 1"):
         from_native(HueyMessage(id="1", name="shop.receipt", args=Arguments((), slot)), "mail")
+
+
+@pytest.mark.parametrize(("job_id", "name"), [("\ud800", "shop.receipt"), ("1", "shop.\udfff")])
+def test_an_id_or_a_name_that_no_store_could_keep_is_undecodable(job_id: str, name: str) -> None:
+    with pytest.raises(UndecodableMessage, match="no job"):
+        from_native(HueyMessage(id=job_id, name=name, args=Arguments((), None)), "mail")
