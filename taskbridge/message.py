@@ -126,9 +126,10 @@ def _is_text(value: object) -> bool:
     if not isinstance(value, str):
         return False
     try:
-        return value.isascii() or bool(value.encode())
+        value.encode()
     except UnicodeEncodeError:  # a lone surrogate
         return False
+    return True
 
 
 Parked = Literal["undecodable", "unknown task", "crashed out"]
