@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
@@ -14,7 +15,7 @@ from taskbridge.registry import registry
 from tests.servers import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from taskbridge.services import Server
 
@@ -28,6 +29,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NODES: Final = 3
 """Of RabbitMQ: each takes five seconds of processor to start, and some for as long as it runs."""
+
+
+LOG: Final = 5_000
+"""Characters of each log that a failed test shows."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -47,6 +52,17 @@ def _limit(item: pytest.Item) -> float:
     """Seconds; 0 where none is stated."""
     marker = item.get_closest_marker("timeout")
     return float(marker.args[0]) if marker is not None else 0.0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed shows the end of what its workers and servers wrote: another run may not fail."""
+    report = yield
+    folder = item.funcargs.get("tmp_path") if report.failed else None
+    if isinstance(folder, Path):
+        for path in sorted(folder.rglob("*.log")):
+            report.sections.append((f"end of {path.name}", path.read_text(errors="replace")[-LOG:]))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from taskbridge.process import free_port
 from tests.waiting import until
@@ -18,6 +20,10 @@ from tests.waiting import until
 MASTER = "shop"
 PATIENCE = 40.0
 """Seconds for what takes two or three on an idle machine."""
+CALM = 60_000
+"""Milliseconds of silence that a Sentinel forgives: a slow machine must not change the master before a test does."""
+ALERT = 1_000
+"""The same, while a test has ended the master."""
 
 
 class Pair(NamedTuple):
@@ -38,7 +44,7 @@ def program(
         pytest.skip("no redis-server on PATH, whose Sentinel and TLS this needs: apt-get install redis-server")
     port = free_port()
     configuration = folder / f"{name}.conf"
-    lines = ["bind 127.0.0.1", "save ''", f"dir {folder}", *arguments]
+    lines = ["bind 127.0.0.1", "save ''", f"dir {folder}", f"logfile {folder / name}.log", *arguments]
     if password:
         lines.append(f"requirepass {password}")
     if tls is None:
@@ -69,19 +75,21 @@ def watching(master: int) -> list[str]:
     """A Sentinel's configuration."""
     return [
         f"sentinel monitor {MASTER} 127.0.0.1 {master} 1",
-        f"sentinel down-after-milliseconds {MASTER} 1000",
+        f"sentinel down-after-milliseconds {MASTER} {CALM}",
         f"sentinel failover-timeout {MASTER} 5000",
     ]
 
 
 @contextmanager
 def watched_pair(folder: Path, *, password: str | None = None, sentinel_password: str | None = None) -> Iterator[Pair]:
-    """A master and its replica, which a Sentinel watches."""
+    """A master and its replica, which has all that the master has, and which a Sentinel watches."""
     login = [f"masterauth {password}"] if password else []
     with (
-        program(folder, "master", *login, password=password) as master,
+        program(folder, "master", "repl-diskless-sync-delay 0", *login, password=password) as master,
         program(folder, "replica", f"replicaof 127.0.0.1 {master}", *login, password=password) as replica,
     ):
+        copy = redis.Redis(port=replica, password=password)
+        until(lambda: copy.info()["master_link_status"] == "up", seconds=PATIENCE, what="the replica's copy")
         login = [f"sentinel auth-pass {MASTER} {password}"] if password else []
         with program(folder, "sentinel", *watching(master), *login, password=sentinel_password) as sentinel:
             client = redis.Redis(port=sentinel, password=sentinel_password)
@@ -89,8 +97,10 @@ def watched_pair(folder: Path, *, password: str | None = None, sentinel_password
             yield Pair(master, replica, sentinel)
 
 
-def fail_over(pair: Pair, *, password: str | None = None) -> None:
-    """End the master, and wait for its successor."""
-    redis.Redis(port=pair.master, password=password).shutdown(nosave=True)
-    successor = redis.Redis(port=pair.replica, password=password)
-    until(lambda: successor.role()[0] == b"master", seconds=PATIENCE, what="the new master")
+def fail_over(pair: Pair, *, password: str | None = None, sentinel_password: str | None = None) -> None:
+    """End the master, and wait until the Sentinel names its successor."""
+    sentinel: Any = redis.Redis(port=pair.sentinel, password=sentinel_password)
+    redis.Redis(port=pair.master, password=password, retry=Retry(NoBackoff(), 0)).shutdown(nosave=True)
+    sentinel.sentinel_set(MASTER, "down-after-milliseconds", ALERT)
+    until(lambda: sentinel.sentinel_master(MASTER)["port"] == pair.replica, seconds=PATIENCE, what="the new master")
+    sentinel.sentinel_set(MASTER, "down-after-milliseconds", CALM)

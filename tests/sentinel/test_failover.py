@@ -83,7 +83,7 @@ def test_producers_workers_and_stores_follow_the_master(tmp_path: Path) -> None:
             results = producer.hear()
             assert results == {alias: f"{alias} {moment}" for alias in workers}, logs(workers)
             if moment == "before":
-                fail_over(pair, password=PASSWORD)
+                fail_over(pair, password=PASSWORD, sentinel_password=SENTINEL_PASSWORD)
         until(lambda: all(worker.running for worker in workers.values()), what="every worker alive")
         for alias, worker in workers.items():
             assert PASSWORD not in worker.output(), alias
