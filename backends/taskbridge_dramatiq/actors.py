@@ -17,6 +17,7 @@ from taskbridge.errors import InvalidTask, UndecodableMessage
 from taskbridge.identity import new_ids
 from taskbridge.message import Again, Cancelled, Dead, Done, Expired, Skipped
 from taskbridge_dramatiq.brokers import Fenced
+from taskbridge_dramatiq.held import Held
 from taskbridge_dramatiq.middleware import PutBack, Settling
 from taskbridge_dramatiq.wire import CRASHES, from_native
 
@@ -52,17 +53,18 @@ def register(broker: Broker, tasks: Mapping[str, Task[..., Any, Any]], run: Run,
     Raises:
         InvalidTask: the broker has an actor of this name, which would answer instead.
     """
-    if isinstance(broker, Fenced):
-        broker.park = run.park
-    settling = Settling(run, tasks)
+    fenced = broker if isinstance(broker, Fenced) else None
+    if fenced is not None:
+        fenced.park = run.park
+    settling = Settling(run, tasks, fenced)
     first = type(broker.middleware[0]) if broker.middleware else None
     broker.add_middleware(settling, before=first)
 
     def perform(*_args: Any, **_kwargs: Any) -> Any:
         native = settling.message
-        crashes = getattr(native, "crashes", 0)
+        original, crashes = (native.original, native.crashes) if isinstance(native, Held) else (native.copy(), 0)
         try:
-            message = from_native(native.copy(), max_priority=max_priority)
+            message = from_native(original, max_priority=max_priority)
         except UndecodableMessage as error:
             run.park(native.encode(), queue_name=q_name(native.queue_name), reason="undecodable", error=error)
             raise
@@ -113,7 +115,7 @@ def _settle(broker: Broker, native: MessageProxy, message: Message, outcome: Out
 def _put_back(broker: Broker, native: MessageProxy, options: Mapping[str, Any], /, *, delay: int) -> None:
     # Dramatiq acknowledges whatever an actor did, so a job that cannot be put back is held here until it can: its
     # message stays unacknowledged, and another worker gets it if this one dies meanwhile.
-    crashes = getattr(native, "crashes", 0)
+    crashes = native.crashes if isinstance(native, Held) else 0
     successor = native.copy(options={**options, **({CRASHES: crashes} if crashes else {})})
     due = current_millis() + delay
     redis_id = new_ids(1)[0]

@@ -70,13 +70,22 @@ def put_back(broker: RabbitmqBroker, queue_name: str, payload: bytes, label: str
 
 @contextmanager
 def _publishing(broker: RabbitmqBroker, label: str, queue_names: set[str]) -> Iterator[_Sent]:
-    """On a connection that is open, as far as can be known, to queues that exist."""
+    """On a connection that is open, as far as can be known, to queues that exist.
+
+    Turns what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted.
+    """
     forget_connections_after_fork(broker)
-    with _enqueuing(broker, label) as sent:
+    sent = _Sent()
+    try:
         _drop_closed_connection(broker)
         for queue_name in queue_names:
             broker.declare_queue(queue_name, ensure=True)
         yield sent
+    except exceptions.NackError as error:
+        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
+    except (ConnectionClosed, *FAILURES) as error:
+        del broker.connection
+        raise _enqueue_error(broker, label, error, sent) from error
     broker.state.used_at = time.monotonic()
 
 
@@ -156,19 +165,6 @@ def _drop_closed_connection(broker: RabbitmqBroker) -> None:
         connection.process_data_events(0)
     except FAILURES:
         del broker.connection
-
-
-@contextmanager
-def _enqueuing(broker: RabbitmqBroker, label: str) -> Iterator[_Sent]:
-    """Turn what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted."""
-    sent = _Sent()
-    try:
-        yield sent
-    except exceptions.NackError as error:
-        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
-    except (ConnectionClosed, *FAILURES) as error:
-        del broker.connection
-        raise _enqueue_error(broker, label, error, sent) from error
 
 
 def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, sent: _Sent) -> EnqueueError:

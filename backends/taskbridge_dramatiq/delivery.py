@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dramatiq.broker import MessageProxy
+from taskbridge_dramatiq.held import Held
 
 if TYPE_CHECKING:
     from dramatiq import Message as DramatiqMessage
@@ -25,7 +25,7 @@ class Holder(Protocol):
         """Acknowledge, or dead-letter; nothing, if RabbitMQ has given the delivery to another."""
 
 
-class Delivery(MessageProxy):
+class Delivery(Held):
     """A message that a worker holds, as long as its consumer's connection lasts."""
 
     def __init__(self, message: DramatiqMessage[Any], *, consumer: Holder, tag: int, was_redelivered: bool) -> None:
@@ -34,7 +34,6 @@ class Delivery(MessageProxy):
         self.tag = tag
         self.was_redelivered = was_redelivered
         self.has_begun = False
-        self.crashes = 0
         self.counted = 0
         """How often it had begun after a redelivery, this run included, when it began here."""
         retries = message.options.get("retries", 0)

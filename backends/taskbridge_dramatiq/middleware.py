@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dramatiq.errors import Retry
 from dramatiq.middleware import Middleware, SkipMessage
 
-from taskbridge_dramatiq.brokers import Fenced
 from taskbridge_dramatiq.patches import wait_until_announced
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from dramatiq.worker import Worker
 
     from taskbridge.backend import Run
+    from taskbridge_dramatiq.brokers import Fenced
 
 
 class PutBack(Retry):
@@ -32,8 +32,10 @@ class Settling(Middleware):
     may have said about a job of ours does not count.
     """
 
-    def __init__(self, run: Run, actors: Container[str]) -> None:
+    def __init__(self, run: Run, actors: Container[str], fenced: Fenced | None) -> None:
+        """`fenced` is the broker, if it is one of ours."""
         self._run = run
+        self._fenced = fenced
         self._actors = actors
         self._thread = threading.local()
 
@@ -45,18 +47,18 @@ class Settling(Middleware):
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - Dramatiq's signature
         self._run.start()
-        if isinstance(broker, Fenced):
-            broker.start()
+        if self._fenced is not None:
+            self._fenced.start()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002 - as above
-        if isinstance(broker, Fenced):
-            broker.leave()
+        if self._fenced is not None:
+            self._fenced.leave()
         self._run.stop()
 
-    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:
+    def before_process_message(self, broker: Broker, message: MessageProxy) -> None:  # noqa: ARG002 - as above
         wait_until_announced()
         self._thread.message = message
-        if isinstance(broker, Fenced) and not broker.begin(message):
+        if self._fenced is not None and not self._fenced.begin(message):
             raise SkipMessage("another worker has the job")
 
     def after_process_message(

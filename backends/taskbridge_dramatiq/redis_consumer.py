@@ -14,13 +14,14 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.broker import Consumer
 from dramatiq.common import compute_backoff, current_millis
 from dramatiq.errors import ConnectionClosed
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from taskbridge.errors import UndecodableMessage, UnknownTask
+from taskbridge_dramatiq.held import Held
 from taskbridge_dramatiq.scripts import ACK, BURY, FETCH, RETURN
 from taskbridge_dramatiq.wire import decode, readable
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from dramatiq import Message as DramatiqMessage
+    from dramatiq.broker import MessageProxy
     from redis import Redis
 
     from taskbridge.message import Message, Parked
@@ -43,7 +45,7 @@ _AT_ONCE: Final = 1000
 _SETTLE_PAUSE_SECONDS: Final = 0.2
 
 
-class LeasedMessage(MessageProxy):
+class LeasedMessage(Held):
     """A message that a worker holds."""
 
     def __init__(
@@ -56,7 +58,6 @@ class LeasedMessage(MessageProxy):
         self.lease_id = lease_id
         self.was_recovered = was_recovered
         """Whether a worker died that had it."""
-        self.crashes = 0
 
 
 class ConsumersBroker(Protocol):
