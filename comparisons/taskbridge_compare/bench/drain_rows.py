@@ -12,7 +12,7 @@ import psutil
 from taskbridge_compare.bench.row import Row
 from taskbridge_compare.place import StationError
 from taskbridge_compare.speed import enqueue
-from taskbridge_compare.speed.statistics import paired_ratio
+from taskbridge_compare.speed.statistics import paired_ratio, ratios, resampled
 from taskbridge_compare.worker_tree import freeze, thaw
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ _DRAIN_SECONDS = 1.0
 _FEWEST, _MOST = 40, 4000
 _PAIRS = range(3, 7)
 """As many as say something: the first that is in no doubt ends it."""
+_MORE_PAIRS = 24
+"""For those that these say too little of: a machine that others share differs from itself by more than is asked."""
 _CLEAR = 0.05
 _PATIENCE_SECONDS = 60.0
 _LOCK_TRIES = 5
@@ -43,14 +45,15 @@ def row(native: Station, bridged: Station) -> Row:
     )
     theirs: list[Drain] = []
     ours: list[Drain] = []
-    for number in range(_PAIRS.stop - 1):
+    for number in range(_PAIRS.stop - 1 + _MORE_PAIRS):
         for station, drains in ((native, theirs), (bridged, ours))[:: -1 if number % 2 else 1]:
             drains.append(Drain(station, count))
-        if number + 1 >= _PAIRS.start and _is_clear(theirs, ours):
+        if _is_enough(theirs, ours):
             break
     rates = [[drain.rate for drain in drains] for drains in (theirs, ours)]
     ratio = paired_ratio(rates[1], rates[0])
     low, high = same_again(rates[0])
+    least, most = resampled(statistics.median, ratios(rates[1], rates[0]))
     work = paired_ratio([drain.work for drain in ours], [drain.work for drain in theirs])
     return Row(
         section=SECTION,
@@ -61,7 +64,8 @@ def row(native: Station, bridged: Station) -> Row:
         durability=bridged.driver.durability,
         detail=(
             f"{statistics.median(rates[1]):.0f}/s, natively {statistics.median(rates[0]):.0f}/s; {len(ours)} pairs of"
-            f" {count} jobs; A/A x{low:.2f} to x{high:.2f}; processor time of the worker x{work:.2f}"
+            f" {count} jobs; nine of ten resamplings of these lie from x{least:.2f} to x{most:.2f}; A/A x{low:.2f} to"
+            f" x{high:.2f}; processor time of the worker x{work:.2f}"
         ),
         number=ratio,
         samples={"native": rates[0], "taskbridge": rates[1]},
@@ -69,16 +73,23 @@ def row(native: Station, bridged: Station) -> Row:
 
 
 def verdict(theirs: Sequence[float], ours: Sequence[float]) -> Verdict:
-    """It fails where each look at the same pairs says so, and no native drain differs as much from the one before."""
-    paired, fastest = paired_ratio(ours, theirs), max(ours) / max(theirs)
+    """Few pairs fail where each look at them says so, and no native drain differs as much from the one before; many
+    where no resampling reaches the target."""
+    paired = paired_ratio(ours, theirs)
     if paired >= TARGET:
         return "pass"
-    return "FAIL" if fastest < TARGET and paired < same_again(theirs)[0] else "noisy"
+    if len(ours) >= _PAIRS.stop:
+        return "FAIL" if resampled(statistics.median, ratios(ours, theirs))[1] < TARGET else "noisy"
+    return "FAIL" if max(ours) / max(theirs) < TARGET and paired < same_again(theirs)[0] else "noisy"
 
 
-def _is_clear(theirs: Sequence[Drain], ours: Sequence[Drain]) -> bool:
-    ratios = [own.rate / native.rate for own, native in zip(ours, theirs, strict=True)]
-    return min(ratios) > TARGET + _CLEAR or max(ratios) < TARGET - _CLEAR
+def _is_enough(theirs: Sequence[Drain], ours: Sequence[Drain]) -> bool:
+    if len(ours) < _PAIRS.start:
+        return False
+    found = ratios([drain.rate for drain in ours], [drain.rate for drain in theirs])
+    if len(ours) == _PAIRS.stop - 1 and statistics.median(found) >= TARGET:
+        return True
+    return len(ours) < _PAIRS.stop and (min(found) > TARGET + _CLEAR or max(found) < TARGET - _CLEAR)
 
 
 def same_again(rates: Sequence[float]) -> tuple[float, float]:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from taskbridge_compare.bench.row import Row
-from taskbridge_compare.speed.statistics import percentile
+from taskbridge_compare.speed.statistics import percentile, resampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,6 @@ KNOWN: Final = {"dramatiq+amqp": 0.7}
 _WAKES = 9
 _MORE_WAKES = 27
 """For those that the first say too little of: a worker that polls takes anything up to its interval."""
-_RESAMPLINGS = 500
 _IDLE_SECONDS = 2.0
 _PATIENCE_SECONDS = 20.0
 
@@ -66,7 +65,7 @@ def rows(pairs: Sequence[tuple[Station, Station]]) -> Iterator[Row]:
 def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float], *, is_busy: bool) -> Row:
     """Our wakes against theirs in the same run, in milliseconds. A busy machine delays by more than they take."""
     ratio = _ratio(theirs, ours)
-    low, high = _resampled(theirs, ours)
+    low, high = resampled(_ratio, theirs, ours)
     return Row(
         section=BESIDE_NATIVE,
         subject=driver.backend,
@@ -94,14 +93,6 @@ def _beside(driver: Driver, ratio: float, high: float, *, is_busy: bool) -> Verd
 def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
     """Times as soon as theirs."""
     return statistics.median(theirs) / statistics.median(ours)
-
-
-def _resampled(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float]:
-    chance = random.Random(7)  # noqa: S311 - a bootstrap
-    ratios = [
-        _ratio(chance.choices(theirs, k=len(theirs)), chance.choices(ours, k=len(ours))) for _ in range(_RESAMPLINGS)
-    ]
-    return percentile(ratios, 5), percentile(ratios, 95)
 
 
 def verdict(milliseconds: Sequence[float], *, is_busy: bool) -> Verdict:

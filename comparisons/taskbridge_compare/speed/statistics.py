@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _NOISY_SPREAD = 0.25
+_RESAMPLINGS: Final = 500
 
 
 def percentile(samples: Sequence[float], rank: float) -> float:
@@ -31,12 +33,24 @@ def is_noisy(samples: Sequence[float]) -> bool:
     return spread(samples) > _NOISY_SPREAD
 
 
+def ratios(of: Sequence[float], to: Sequence[float]) -> list[float]:
+    """That of each round."""
+    return [a / b for a, b in zip(of, to, strict=True)]
+
+
 def paired_ratio(of: Sequence[float], to: Sequence[float]) -> float:
     """The median of the ratios of each round."""
-    return statistics.median(a / b for a, b in zip(of, to, strict=True))
+    return statistics.median(ratios(of, to))
 
 
 def band(of: Sequence[float], to: Sequence[float]) -> tuple[float, float]:
     """The range of the ratios of each round: for the same code against itself, what is no difference."""
-    ratios = [a / b for a, b in zip(of, to, strict=True)]
-    return min(ratios), max(ratios)
+    found = ratios(of, to)
+    return min(found), max(found)
+
+
+def resampled(statistic: Callable[..., float], *samples: Sequence[float]) -> tuple[float, float]:
+    """Between which values nine of ten bootstraps of the statistic lie; each of the samples is drawn anew by itself."""
+    chance = random.Random(7)  # noqa: S311 - a bootstrap
+    found = [statistic(*(chance.choices(each, k=len(each)) for each in samples)) for _ in range(_RESAMPLINGS)]
+    return percentile(found, 5), percentile(found, 95)
