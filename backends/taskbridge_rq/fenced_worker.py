@@ -11,6 +11,7 @@ import rq
 from rq.registry import FailedJobRegistry
 from rq.utils import now, utcformat
 
+from taskbridge.worker.key_keeper import settle_keys
 from taskbridge_rq.fence import FencedRedis, LeaseLost
 from taskbridge_rq.horse import die_with_parent, ignore_sigterm
 from taskbridge_rq.job import Job as SettledJob
@@ -40,6 +41,13 @@ class FencedWorker(rq.Worker):
         """Run one attempt, and die with the worker: it alone renews the lease."""
         die_with_parent(self.pid)
         super().main_work_horse(job, queue)
+
+    def perform_job(self, job: Job, queue: rq.Queue) -> bool:
+        """Run one attempt and settle it. This process then ends by `os._exit`, which waits for no thread."""
+        try:
+            return super().perform_job(job, queue)
+        finally:
+            settle_keys()
 
     def setup_work_horse_signals(self) -> None:
         """A SIGTERM for the whole process group asks the worker to stop after the attempt, not the attempt to die."""

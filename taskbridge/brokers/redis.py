@@ -145,10 +145,18 @@ class Sender:
             # Nobody asked, so this is the end of the connection; the pool looks closer, and connects again.
             self._pool.release(known[0])
             break
-        connection: Any = self._pool.get_connection()
+        connection = free_connection(self._pool)
         poll = select.poll()
         poll.register(connection._sock, select.POLLIN)  # noqa: SLF001 - redis-py's own look costs ten times as much
         return connection, poll.poll
+
+
+def free_connection(pool: Any, /) -> Any:
+    """A connection of the pool's, connected and with nothing left to read, until it is given back by `release`."""
+    try:
+        return pool.get_connection()
+    except TypeError:  # before redis-py 5.3, which wants the name of a command
+        return pool.get_connection("_")
 
 
 def reply(connection: Any, /) -> Any:

@@ -51,6 +51,12 @@ class MemoryKeyStore:
             self._keys[key.name] = msgspec.structs.replace(found, done_at=found.done_at or now), now + kept
             return True
 
+    def send_completion(self, _key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:  # noqa: ARG002 - there is no server to send it to
+        return False
+
+    def settle(self) -> None:
+        """Nothing: no answer is awaited."""
+
     def release_key(self, key: Key, /) -> bool:
         with self._key_lock:
             found = self._key_held(key)

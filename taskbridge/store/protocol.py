@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from taskbridge.message import Message
@@ -133,6 +133,16 @@ class KeyStore(Protocol):
 
     def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
         """What the key stands for has been done: it is kept so, from now. False if another has taken it."""
+
+    def send_completion(self, key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:
+        """Send `complete_key` to the server, and do not wait for its answer; False if `complete_key` is to be called.
+
+        It is where there is no server that would be waited for, and where the connection to it is broken. `refused` is
+        called, from the thread that reads the answer, if the completion was not taken or nobody can know.
+        """
+
+    def settle(self) -> None:
+        """Read the answers that `send_completion` did not wait for, as far as the next claims have not."""
 
     def release_key(self, key: Key, /) -> bool:
         """Give the key back undone. False if another has taken it, whose it stays, or if it is done."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskbridge.store.columns import moment
 from taskbridge.store.key import Key
+from taskbridge.store.redis_ahead import RedisAhead
 from taskbridge.store.redis_keys import NOW, RedisKeys, text
 from taskbridge.store.redis_leases import FORGET_AFTER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
 
@@ -93,13 +94,18 @@ class RedisKeyStore(RedisKeys):
         super().__init__(client, prefix=prefix)
         self._key_names = f"{prefix}:key:"
         self._waits = f"{prefix}:count:"
+        self._ahead = RedisAhead(client.connection_pool)
         register = self._client.register_script
         self._claim_key, self._renew_keys, self._complete_key = register(_CLAIM), register(_RENEW), register(_COMPLETE)
         self._release_key, self._read_key, self._forget_key = register(_RELEASE), register(_READ), register(_FORGET)
 
     def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
-        keys, arguments = [self._key_names + name, self._waits + waits], [job, holder, span // _MICROSECOND]
-        return answered_key(name, self._ask(partial(self._claim_key, keys=keys, args=arguments)))
+        keys = [self._key_names + name, self._waits + waits]
+        arguments: list[str | int] = [job, holder, span // _MICROSECOND]
+        answer = self._ahead.ask("EVALSHA", self._claim_key.sha, len(keys), *keys, *arguments)
+        if answer is None:
+            answer = self._ask(partial(self._claim_key, keys=keys, args=arguments))
+        return answered_key(name, answer)
 
     def renew_keys(self, keys: Sequence[Key], /, *, span: timedelta) -> frozenset[str]:
         return self._prolonged(self._renew_keys, self._key_names, keys, span)
@@ -107,6 +113,18 @@ class RedisKeyStore(RedisKeys):
     def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
         arguments = [key.token, kept // _MICROSECOND]
         return int(self._ask(partial(self._complete_key, keys=[self._key_names + key.name], args=arguments))) == 1
+
+    def send_completion(self, key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:
+        # The script itself and not its digest, which a server that was restarted does not know.
+        arguments = (1, self._key_names + key.name, key.token, kept // _MICROSECOND)
+        return self._ahead.send("EVAL", _COMPLETE, *arguments, refused=refused)
+
+    def settle(self) -> None:
+        self._ahead.settle()
+
+    def close(self) -> None:
+        self.settle()
+        super().close()
 
     def release_key(self, key: Key, /) -> bool:
         return int(self._ask(partial(self._release_key, keys=[self._key_names + key.name], args=[key.token]))) == 1

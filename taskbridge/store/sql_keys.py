@@ -10,7 +10,7 @@ from taskbridge.store.key import Key
 from taskbridge.store.sql_tables import SQLTables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from taskbridge.store.database import Database
 
@@ -73,6 +73,12 @@ class SQLKeyStore(SQLTables):
     def complete_key(self, key: Key, /, *, kept: timedelta) -> bool:
         self._prepare()
         return self._execute(self._complete_key, (kept // _MICROSECOND, key.name, key.token)) > 0
+
+    def send_completion(self, _key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:  # noqa: ARG002 - it is completed at once
+        return False
+
+    def settle(self) -> None:
+        """Nothing: no answer is awaited."""
 
     def release_key(self, key: Key, /) -> bool:
         self._prepare()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskbridge.errors import StoreUnavailable
+from taskbridge.worker.key_keeper import repeat, settle_soon
 from taskbridge.worker.results import log_lost, log_refused
 
 if TYPE_CHECKING:
@@ -23,7 +25,18 @@ _PAUSES: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 3.0, 4.0)
 
 
 def complete(store: Store, key: Key, end: End, /, *, kept: timedelta) -> None:
-    """What the key stands for has been done. Repeated for 10 s if the store does not take it."""
+    """What the key stands for has been done. Repeated for 10 s if the store does not take it.
+
+    On its way to the store's server when this returns; whether that took it is waited for only with a record.
+    """
+    again = partial(_complete, store, key, end, kept)
+    if end is None and store.send_completion(key, kept=kept, refused=partial(repeat, again)):
+        settle_soon(store)
+    else:
+        again()
+
+
+def _complete(store: Store, key: Key, end: End, kept: timedelta) -> None:
     try:
         if not _completed(store, key, end, kept):
             logger.error("The key %s was lost to another execution before it was done here.", key.name)

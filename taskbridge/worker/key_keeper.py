@@ -1,4 +1,7 @@
-"""Keys of running jobs are renewed by one thread a process, so that a long task keeps what it has claimed."""
+"""Keys of running jobs are renewed by one thread a process, so that a long task keeps what it has claimed.
+
+It also reads what stores said of completed keys, where nobody has waited for that.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from taskbridge.worker.connections import close_stale_connections
 from taskbridge.worker.per_process import PerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from taskbridge.store import Key, Store
 
@@ -31,6 +34,8 @@ class _Keeper:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.held: dict[str, tuple[Store, Key]] = {}
+        self.unsettled: dict[int, Store] = {}
+        self.repeats: set[threading.Thread] = set()
         threading.Thread(target=self._run, name="taskbridge-keys", daemon=True).start()
 
     def _run(self) -> None:
@@ -40,8 +45,20 @@ class _Keeper:
                 held = list(self.held.values())
             for store in {id(store): store for store, _ in held}.values():
                 self._renew(store, [key for owner, key in held if owner is store])
+            self.settle()
             if held and os.environ.get("DJANGO_SETTINGS_MODULE"):
                 close_stale_connections()
+
+    def settle(self) -> None:
+        """Read the answers that the stores have not been waited for."""
+        for number in list(self.unsettled):
+            store = self.unsettled.pop(number, None)
+            if store is None:
+                continue
+            try:
+                store.settle()
+            except Exception:
+                logger.exception("What the store said of completed keys cannot be read.")
 
     def _renew(self, store: Store, keys: list[Key]) -> None:
         try:
@@ -70,3 +87,37 @@ def kept_alive(store: Store, key: Key, /) -> Iterator[None]:
     finally:
         with keeper.lock:
             keeper.held.pop(key.holder, None)
+
+
+def settle_soon(store: Store, /) -> None:
+    """A completion was sent to the store: its answer is read within `RENEWED_EVERY`."""
+    _the_keeper().unsettled[id(store)] = store
+
+
+def repeat(work: Callable[[], object], /) -> None:
+    """Do in a thread of its own what a store has refused: who has read that has keys to renew, or a job to run."""
+    repeats = _the_keeper().repeats
+
+    def run() -> None:
+        try:
+            work()
+        except Exception:
+            logger.exception("What the store has refused cannot be repeated.")
+        finally:
+            repeats.discard(threading.current_thread())
+
+    thread = threading.Thread(target=run, name="taskbridge-key-again")
+    repeats.add(thread)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter ends
+        run()
+
+
+def settle_keys() -> None:
+    """At the end of a process: no completion of a key is left that the store is not known to have."""
+    keeper = _the_keeper.made()
+    if keeper is not None:
+        keeper.settle()
+        for thread in list(keeper.repeats):
+            thread.join()

@@ -29,6 +29,10 @@ class PerProcess(Generic[T]):
                 self._made, self._pid = self._make(), os.getpid()
             return self._made
 
+    def made(self) -> T | None:
+        """This process's own, if it has been used."""
+        return self._made if self._pid == os.getpid() else None
+
     def _forget(self) -> None:
         # Another thread may have held it when the process was forked.
         self._lock = threading.Lock()

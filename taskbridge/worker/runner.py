@@ -22,6 +22,7 @@ from taskbridge.worker.endings import Endings
 from taskbridge.worker.expiry import Expiry
 from taskbridge.worker.failure import Failure
 from taskbridge.worker.final_failure import FinalFailure
+from taskbridge.worker.key_keeper import settle_keys
 from taskbridge.worker.logs import Logs
 from taskbridge.worker.long_retries import LongRetries
 from taskbridge.worker.overlap import Overlap
@@ -139,7 +140,8 @@ class Runner:
         hooks.fire(hooks.worker_start)
 
     def stop(self) -> None:
-        """Run the stop hooks in this process."""
+        """Run the stop hooks in this process, when its last attempt has ended."""
+        settle_keys()
         hooks = self._environment.registry.hooks
         hooks.fire(hooks.worker_stop)
 

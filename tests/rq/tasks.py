@@ -104,3 +104,8 @@ def poison() -> None:
 def brief() -> None:
     """Leave nothing behind."""
     write(job="brief")
+
+
+@task(delivery="effectively_once", key="{key}")
+def shipped(key: str) -> None:
+    write(job="shipped", key=key)

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,24 @@ def test_what_is_done_stays_done_and_each_that_finds_it_so_is_counted(store: Sto
     assert read is not None
     assert (read.done_at, read.skipped) == (found[0].done_at, 2)
     assert store.complete_key(key, kept=LONG), "a completion whose answer was lost is repeated"
+
+
+def test_a_completion_that_is_not_waited_for_is_as_good(store: Store, name: str) -> None:
+    held, lost = claim(store, name, "a"), claim(store, f"{name} lost", "a", span=SHORT)
+    until(lambda: claim(store, lost.name, "b").holder == "b")
+    refused: list[str] = []
+    for key in (held, lost):
+        is_sent = store.send_completion(key, kept=LONG, refused=partial(refused.append, key.name))
+        if not is_sent and not store.complete_key(key, kept=LONG):
+            refused.append(key.name)
+    found = claim(store, f"{name} next", "c")
+    assert (found.holder, found.name) == ("c", f"{name} next"), "what is asked for meanwhile has its own answer"
+    store.settle()
+    assert refused == [lost.name]
+    done, taken = store.read_key(held.name), store.read_key(lost.name)
+    assert done is not None
+    assert taken is not None
+    assert (done.done_at is None, taken.holder, taken.done_at) == (False, "b", None)
 
 
 def test_what_is_done_is_forgotten_after_its_time_or_by_command(store: Store, name: str) -> None:

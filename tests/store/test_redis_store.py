@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -76,6 +77,34 @@ def test_the_applications_own_client_serves(redis_url: str, job: NewRecord, opti
         record = store.read(job.id)
         assert record is not None
         assert record.value == "é"
+
+
+@pytest.mark.parametrize(
+    ("options", "is_sent"),
+    [
+        ({"decode_responses": True}, True),
+        ({"protocol": 2}, True),
+        ({"protocol": 3}, True),
+        ({"max_connections": 1}, False),
+    ],
+    ids=str,
+)
+def test_a_completion_goes_ahead_over_the_applications_own_client_if_that_has_a_connection_to_spare(
+    redis_url: str, job: NewRecord, options: dict[str, Any], is_sent: bool
+) -> None:
+    minute = timedelta(minutes=1)
+    refusals: list[str] = []
+    with redis.Redis.from_url(redis_url, **options) as own:
+        store = RedisStore(own)
+        keys = [
+            store.claim_key(f"{job.id} {place}", job=job.id, holder="a", span=minute, waits="none") for place in "ab"
+        ]
+        for key in keys:
+            assert store.send_completion(key, kept=minute, refused=partial(refusals.append, key.name)) is is_sent
+        again = store.claim_key(keys[0].name, job=job.id, holder="b", span=minute, waits="none")
+        assert (again.done_at is not None) is is_sent
+        store.close()
+    assert refusals == []
 
 
 def test_a_server_that_forgot_the_scripts_gets_them_again(redis_url: str, client: Any, job: NewRecord) -> None:

@@ -4,6 +4,7 @@ transactions of a SQLite file."""
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -92,8 +93,8 @@ def running(url: str) -> Iterator[tuple[Store, Runner]]:
     store = open_store(url)
     run = Runner(router.backend(), Environment(alias="default", registry=registry, open_store=lambda: store))
     try:
-        for each in declared:  # tables are made, and a server is given its scripts
-            run(job(each, 0), attempt=1)
+        for each in declared:  # tables are made, connections opened, and a server is given its scripts
+            run(job(each, time.time_ns()), attempt=1)
         yield store, run
     finally:
         store.close()
