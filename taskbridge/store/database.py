@@ -55,6 +55,14 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
+class Ahead(Protocol):
+    """Sends on one connection without waiting for the answer."""
+
+    def send(self, statement: str, parameters: Sequence[str | int], /, *, refused: Callable[[], object]) -> bool: ...
+    def ask(self, statement: str, parameters: Sequence[str | int], /) -> Sequence[Sequence[Any]] | None: ...
+    def settle(self) -> None: ...
+
+
 class CallersDatabase:
     """Connections that the application owns: neither committed, nor rolled back, nor closed here.
 
@@ -90,13 +98,18 @@ class OwnDatabase:
         name: str,
         begin: str,
         unavailable: tuple[type[Exception], ...],
+        ahead: Callable[[Any], Ahead] | None = None,
     ) -> None:
-        """`name` is the address without secrets; `unavailable` the driver's errors that mean no answer in time."""
+        """`name` is the address without secrets; `unavailable` the driver's errors that mean no answer in time.
+
+        `ahead` makes of a connection what need not wait on it, where there is a server that would be waited for.
+        """
         self.dialect = dialect
         self._connect = connect
         self._name = name
         self._begin = begin
         self._unavailable = unavailable
+        self._ahead = ahead
         self._reset()
 
     def run(self, work: Callable[[Cursor], T], /) -> T:
@@ -104,13 +117,13 @@ class OwnDatabase:
             try:
                 held = self._held()
                 try:
-                    return _with_cursor(held.connection, work)
+                    return held.use(work)
                 except self._unavailable:
                     # The server ended a connection that had lain idle. Every write of the store may be repeated.
                     if not held.is_broken():
                         raise
                     held.close()
-                    return _with_cursor(self._held().connection, work)
+                    return self._held().use(work)
             except self._unavailable as error:
                 raise StoreUnavailable(f"the store {self._name} did not answer: {error}") from error
 
@@ -128,6 +141,40 @@ class OwnDatabase:
 
         return self.run(transact)
 
+    def send(self, statement: str, parameters: Sequence[str | int], /, *, refused: Callable[[], object]) -> bool:
+        """Send a statement that changes one row, and do not wait; False if it was not sent: `run` it.
+
+        `refused` is called, by the thread that reads the answer, if it did not, or if nobody can know.
+        """
+        if self._ahead is None:
+            return False
+        try:
+            held = self._held()
+        except self._unavailable:
+            return False
+        with held.lock:
+            is_sent = held.ahead is not None and held.ahead.send(statement, parameters, refused=refused)
+        self._unsettled[id(held)] = held
+        return is_sent
+
+    def ask(self, statement: str, parameters: Sequence[str | int], /) -> Sequence[Sequence[Any]] | None:
+        """The rows of a statement that is sent before an answer is read which this thread did not wait for.
+
+        None if there is none, or if that went wrong: `run` it, which may be a repetition.
+        """
+        held: _Held | None = getattr(self._local, "held", None) if self._pid == os.getpid() else None
+        if held is None or held.closed or held.ahead is None:
+            return None
+        with held.lock:
+            return held.ahead.ask(statement, parameters)
+
+    def settle(self) -> None:
+        """Read the answers that no thread waited for."""
+        for number in list(self._unsettled):
+            held = self._unsettled.pop(number, None)
+            if held is not None:
+                held.settle()
+
     def close(self) -> None:
         for held in list(self._all):
             held.close()
@@ -138,7 +185,9 @@ class OwnDatabase:
             self._reset()
         held: _Held | None = getattr(self._local, "held", None)
         if held is None or held.closed:
-            held = self._local.held = _Held(self._connect())
+            connection = self._connect()
+            ahead = None if self._ahead is None else self._ahead(connection)
+            held = self._local.held = _Held(connection, ahead)
             self._all.add(held)
         return held
 
@@ -146,15 +195,33 @@ class OwnDatabase:
         self._pid = os.getpid()
         self._local = threading.local()
         self._all: weakref.WeakSet[_Held] = weakref.WeakSet()
+        self._unsettled: dict[int, _Held] = {}
 
 
 class _Held:
     """A connection that closes with the thread that opened it, and is left alone in any other process."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, ahead: Ahead | None) -> None:
         self.connection = connection
+        self.ahead = ahead
+        self.lock = threading.RLock()
         self.closed = False
         self._pid = os.getpid()
+
+    def use(self, work: Callable[[Cursor], T]) -> T:
+        with self.lock:
+            if self.ahead is not None:
+                self.ahead.settle()
+            with contextlib.closing(self.connection.cursor()) as cursor:
+                return work(cursor)
+
+    def settle(self) -> None:
+        """Unless its thread is using it, which has settled it first."""
+        if self.ahead is not None and self.lock.acquire(blocking=False):
+            try:
+                self.ahead.settle()
+            finally:
+                self.lock.release()
 
     def is_broken(self) -> bool:
         return bool(getattr(self.connection, "closed", False))
@@ -162,6 +229,7 @@ class _Held:
     def close(self) -> None:
         self.closed = True
         if self._pid == os.getpid():
+            self.settle()
             self.connection.close()
 
     def __del__(self) -> None:
@@ -172,8 +240,3 @@ class _Held:
 
 
 _inherited: Final[list[object]] = []
-
-
-def _with_cursor(connection: Any, work: Callable[[Cursor], T]) -> T:
-    with contextlib.closing(connection.cursor()) as cursor:
-        return work(cursor)

@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict
 from taskbridge.errors import ConfigurationError
 from taskbridge.store.database import OwnDatabase
 from taskbridge.store.dialect import POSTGRESQL
+from taskbridge.store.postgresql_ahead import PostgreSQLAhead
 
 CONNECT_TIMEOUT: Final = 5
 """Seconds that a connection may take to open."""
@@ -41,4 +42,11 @@ def postgresql_database(url: str, /) -> OwnDatabase:
         return psycopg.connect(autocommit=True, prepare_threshold=None, **parameters)
 
     name = f"postgresql://{given.get('host', '')}/{given.get('dbname', '')}"
-    return OwnDatabase(connect, POSTGRESQL, name=name, begin="BEGIN", unavailable=(psycopg.OperationalError,))
+    return OwnDatabase(
+        connect,
+        POSTGRESQL,
+        name=name,
+        begin="BEGIN",
+        unavailable=(psycopg.OperationalError,),
+        ahead=PostgreSQLAhead if psycopg.Pipeline.is_supported() else None,
+    )

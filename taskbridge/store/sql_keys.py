@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskbridge.store.columns import moment
+from taskbridge.store.database import OwnDatabase
 from taskbridge.store.key import Key
 from taskbridge.store.sql_tables import SQLTables
 
@@ -56,6 +57,7 @@ class SQLKeyStore(SQLTables):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
+        self._ahead = database if isinstance(database, OwnDatabase) else None
         self._claim_key, self._complete_key, self._release_key, self._read_key, self._forget_key = (
             self._dialect.sql(statement.format(now=self._dialect.now))
             for statement in (CLAIM, COMPLETE, RELEASE, _READ, _FORGET)
@@ -63,7 +65,9 @@ class SQLKeyStore(SQLTables):
 
     def claim_key(self, name: str, /, *, job: str, holder: str, span: timedelta, waits: str) -> Key:
         self._prepare()
-        (answer,) = self._fetch(self._claim_key, (name, job, holder, span // _MICROSECOND, waits))
+        parameters = (name, job, holder, span // _MICROSECOND, waits)
+        answers = None if self._ahead is None else self._ahead.ask(self._claim_key, parameters)
+        (answer,) = self._fetch(self._claim_key, parameters) if answers is None else answers
         self._sweep_if_due()
         return answered_key(name, answer)
 
@@ -74,11 +78,13 @@ class SQLKeyStore(SQLTables):
         self._prepare()
         return self._execute(self._complete_key, (kept // _MICROSECOND, key.name, key.token)) > 0
 
-    def send_completion(self, _key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:  # noqa: ARG002 - it is completed at once
-        return False
+    def send_completion(self, key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:
+        parameters = (kept // _MICROSECOND, key.name, key.token)
+        return self._ahead is not None and self._ahead.send(self._complete_key, parameters, refused=refused)
 
     def settle(self) -> None:
-        """Nothing: no answer is awaited."""
+        if self._ahead is not None:
+            self._ahead.settle()
 
     def release_key(self, key: Key, /) -> bool:
         self._prepare()

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("taskbridge.attempt")
 
 KEY_COST: Final = (
-    "nothing for a job with results, whose records carry it; else a write to the store before the body and one after it"
+    "nothing for a job with results, whose records carry it; else a write to the store before the body, and one after "
+    "it that need not be waited for"
 )
 """What it costs on every backend."""
 WITHOUT_STORE: Final = timedelta(seconds=5)

@@ -1,7 +1,8 @@
-"""What a key costs, counted: commands on the wire to a real server, transactions of a SQLite file."""
+"""What a key costs, counted: commands and waits on the wire to a real server, transactions of a SQLite file."""
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,14 @@ def test_a_key_costs_a_job_with_a_result_nothing_and_another_job_two_writes(coun
     failed = {task.name: counted(job(task, -1)) for task in (tasks().with_result, tasks().with_both)}
     assert {type(outcome) for outcome, _ in failed.values()} == {Again}
     assert len({count for _, count in failed.values()}) == 1, "the key is given back with the record of the failure"
+
+
+@pytest.mark.parametrize("counted", ["redis", "postgresql"], indirect=True)
+def test_a_key_lets_a_job_with_a_result_wait_no_more_often_and_another_once(counted: Counted) -> None:
+    numbers = itertools.count(100)
+    for task, waits in zip(tasks(), (0, 1, 2, 2), strict=True):
+        # Too many are counted where the machine stops this process between two jobs.
+        assert any(counted.one_more(task, numbers)[1] <= waits for _ in range(5)), task
 
 
 def test_what_is_skipped_costs_one_question_and_the_result_of_another_job_two_more(counted: Counted) -> None:

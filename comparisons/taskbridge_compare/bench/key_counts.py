@@ -1,11 +1,11 @@
-"""How often a worker asks its store while it runs a job, with a key and without: commands on the wire to a real server,
-transactions of a SQLite file."""
+"""What a worker asks of its store while it runs jobs, with a key and without, and how often it waits for an answer:
+commands and round trips on the wire to a real server, transactions of a SQLite file, for which nobody waits."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,7 +30,17 @@ if TYPE_CHECKING:
     from taskbridge.store import Store
     from taskbridge.task import Task
 
-    Counting = Callable[[], contextlib.AbstractContextManager[Counter[str]]]
+    Counting = Callable[[], contextlib.AbstractContextManager["Count"]]
+
+_MORE = 4
+
+
+@dataclass(slots=True)
+class Count:
+    """What was said to a store, and how often somebody could go no further without its answer."""
+
+    commands: int = 0
+    waits: int = 0
 
 
 class Tasks(NamedTuple):
@@ -110,10 +120,25 @@ class Counted:
     counting: Counting
 
     def __call__(self, message: Message, *, attempt: int = 1) -> tuple[object, int]:
-        """What became of the job, and the count."""
-        with self.counting() as counts:
+        """What became of the job, and the count of commands."""
+        with self.counting() as count:
             outcome = self.run(message, attempt=attempt)
-        return outcome, counts.total()
+        return outcome, count.commands
+
+    def one_more(self, of: Task[..., Any, Any], numbers: Iterator[int], /) -> tuple[float, float]:
+        """Commands and waits that one job adds to others of its kind, each begun as soon as the one before has ended.
+
+        So an answer counts that is awaited after its job, if it holds up the next. Of the last job's nobody can tell.
+        """
+        few, many = (self._in_a_row(of, list(itertools.islice(numbers, count))) for count in (1, 1 + _MORE))
+        return (many.commands - few.commands) / _MORE, (many.waits - few.waits) / _MORE
+
+    def _in_a_row(self, of: Task[..., Any, Any], numbers: list[int]) -> Count:
+        jobs = [job(of, number) for number in numbers]
+        with self.counting() as count:
+            for message in jobs:
+                self.run(message, attempt=1)
+        return count
 
 
 @contextlib.contextmanager
@@ -131,23 +156,24 @@ def _commands(meter: Meter) -> Counting:
     names = wire.redis_commands if meter.url.startswith("redis") else wire.postgres_statements
 
     @contextlib.contextmanager
-    def counting() -> Iterator[Counter[str]]:
-        counts: Counter[str] = Counter()
+    def counting() -> Iterator[Count]:
+        count = Count()
         meter.reset()
-        yield counts
-        counts += names(meter.read()[1])
+        yield count
+        count.waits, sent = meter.read()
+        count.commands = names(sent).total()
 
     return counting
 
 
 @contextlib.contextmanager
-def _transactions() -> Iterator[Counter[str]]:
-    counts: Counter[str] = Counter()
+def _transactions() -> Iterator[Count]:
+    count = Count()
     run = OwnDatabase.run
 
     def counting(self: OwnDatabase, work: Any, /) -> Any:
-        counts["transaction"] += 1
+        count.commands += 1
         return run(self, work)
 
     with mock.patch.object(OwnDatabase, "run", counting):
-        yield counts
+        yield count
