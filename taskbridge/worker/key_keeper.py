@@ -35,6 +35,7 @@ class _Keeper:
         self.lock = threading.Lock()
         self.held: dict[str, tuple[Store, Key]] = {}
         self.unsettled: dict[int, Store] = {}
+        self.settling = threading.Lock()
         self.repeats: set[threading.Thread] = set()
         threading.Thread(target=self._run, name="taskbridge-keys", daemon=True).start()
 
@@ -51,14 +52,13 @@ class _Keeper:
 
     def settle(self) -> None:
         """Read the answers that the stores have not been waited for."""
-        for number in list(self.unsettled):
-            store = self.unsettled.pop(number, None)
-            if store is None:
-                continue
-            try:
-                store.settle()
-            except Exception:
-                logger.exception("What the store said of completed keys cannot be read.")
+        with self.settling:
+            for number in list(self.unsettled):
+                store = self.unsettled.pop(number)
+                try:
+                    store.settle()
+                except Exception:
+                    logger.exception("What the store said of completed keys cannot be read.")
 
     def _renew(self, store: Store, keys: list[Key]) -> None:
         try:
@@ -107,11 +107,14 @@ def repeat(work: Callable[[], object], /) -> None:
             repeats.discard(threading.current_thread())
 
     thread = threading.Thread(target=run, name="taskbridge-key-again")
-    repeats.add(thread)
     try:
         thread.start()
     except RuntimeError:  # the interpreter ends
         run()
+        return
+    repeats.add(thread)
+    if not thread.is_alive():
+        repeats.discard(thread)
 
 
 def settle_keys() -> None:

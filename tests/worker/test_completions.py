@@ -164,6 +164,23 @@ def test_a_completion_that_the_server_refused_is_repeated(url: str, store: Store
     impatient.close()
 
 
+def test_a_completion_is_repeated_where_no_thread_can_be_started_any_more(
+    url: str, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with through_a_proxy(url) as (proxy, cut_off), runner(cut_off) as run:
+        rule = BeforeRequest(lambda: None, piece=1)
+        in_the_body.append(lambda: setattr(proxy, "rule", rule))
+        assert run(job(1), attempt=1) == Done(None)
+        assert rule.struck.wait(WAIT)
+
+        def ends(_thread: threading.Thread) -> None:
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+        monkeypatch.setattr(threading.Thread, "start", ends)
+        run.stop()
+        assert is_done(store, 1)
+
+
 def test_a_holder_that_has_lost_its_key_is_told_so_later(
     url: str, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
