@@ -135,9 +135,9 @@ class KeyStore(Protocol):
         """What the key stands for has been done: it is kept so, from now. False if another has taken it."""
 
     def send_completion(self, key: Key, /, *, kept: timedelta, refused: Callable[[], object]) -> bool:
-        """Send `complete_key` to the server, and do not wait for its answer; False if `complete_key` is to be called.
+        """Send `complete_key` to the server, and do not wait for its answer; False if nothing was sent: call that then.
 
-        It is where there is no server that would be waited for, and where the connection to it is broken. `refused` is
+        Nothing is where there is no server that would be waited for, or where its connection is broken. `refused` is
         called, from the thread that reads the answer, if the completion was not taken or nobody can know.
         """
 
