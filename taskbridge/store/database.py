@@ -13,6 +13,7 @@ from taskbridge.store.forks import unforked_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from taskbridge.store.dialect import Dialect
 
@@ -187,7 +188,7 @@ class OwnDatabase:
         if held is None or held.closed:
             connection = self._connect()
             ahead = None if self._ahead is None else self._ahead(connection)
-            held = self._local.held = _Held(connection, ahead)
+            held = self._local.held = _Held(connection, ahead, unforked_on(self.dialect))
             self._all.add(held)
         return held
 
@@ -201,9 +202,10 @@ class OwnDatabase:
 class _Held:
     """A connection that closes with the thread that opened it, and is left alone in any other process."""
 
-    def __init__(self, connection: Any, ahead: Ahead | None) -> None:
+    def __init__(self, connection: Any, ahead: Ahead | None, unforked: AbstractContextManager[None]) -> None:
         self.connection = connection
         self.ahead = ahead
+        self._unforked = unforked
         self.lock = threading.RLock()
         self.closed = False
         self._pid = os.getpid()
@@ -230,7 +232,8 @@ class _Held:
         self.closed = True
         if self._pid == os.getpid():
             self.settle()
-            self.connection.close()
+            with self._unforked:
+                self.connection.close()
 
     def __del__(self) -> None:
         if self._pid != os.getpid():

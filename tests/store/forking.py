@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 HELD_SECONDS = 0.5
 
-held, go_on = threading.Event(), threading.Event()
+held, go_on, forked = threading.Event(), threading.Event(), threading.Event()
 
 
 def wait(*_: object) -> None:
@@ -43,6 +43,7 @@ def huey(path: Path) -> tuple[Callable[[], object], Callable[[], object]]:
     def hold() -> None:
         with backend.instance("default").storage.db(commit=True):
             wait()
+        forked.wait(30)  # Huey's connection closes with the thread, for which no fork waits
 
     return hold, lambda: backend.enqueue([Message("2", "child", [], {})])
 
@@ -68,6 +69,7 @@ def django(path: Path) -> tuple[Callable[[], object], Callable[[], object]]:
                 wait()
 
         database.run(write)
+        forked.wait(30)  # no fork waits for Django to close a connection
         connection.close()
 
     return hold, lambda: database.run(lambda cursor: cursor.execute("INSERT INTO t VALUES (1)"))
@@ -91,6 +93,7 @@ def main(kind: str, path: str, planted: str = "") -> None:
             code = 0
         finally:
             os._exit(code)
+    forked.set()
     thread.join()
     write()
     sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
