@@ -18,9 +18,11 @@ from taskbridge import services
 from taskbridge.errors import BrokerUnavailable, ConfigurationError, EnqueueError, UnsupportedFeature
 from taskbridge.router import router
 from taskbridge.services.rabbitmq import RabbitMQServer
+from taskbridge_dramatiq.amqp_publisher import has_news
 from tests.dramatiq import application
 from tests.dramatiq.conftest import Ledger, start_worker, wait_for
 from tests.pauses import standing_still
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from taskbridge.services import Server
@@ -84,6 +86,16 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
     application.note_text.enqueue("second")
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         assert count(connection.channel()) == 2
+
+
+def test_whether_an_idle_connection_has_news_is_seen_without_pika(rabbitmq_server: Server, url: str) -> None:
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        assert not has_news(connection)
+        assert isinstance(rabbitmq_server, RabbitMQServer)
+        rabbitmq_server.evaluate('[rabbit_networking:close_connection(P, "") || P <- rabbit_networking:connections()].')
+        until(lambda: has_news(connection), what="the server's farewell")
+        with pytest.raises(pika.exceptions.ConnectionClosedByBroker):
+            connection.process_data_events(0)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "nowhere.invalid"])
