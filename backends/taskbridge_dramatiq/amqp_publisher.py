@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import select
 import time
-from contextlib import contextmanager
 from ssl import SSLSocket
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -18,10 +17,9 @@ from dramatiq.errors import ConnectionClosed
 from pika import BasicProperties, exceptions
 
 from taskbridge.errors import BrokerUnavailable, EnqueueError
-from taskbridge_dramatiq.patches import forget_connections_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from dramatiq import Message as DramatiqMessage
     from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -36,6 +34,7 @@ FRESH_SECONDS: Final = 1
 _PRECONDITION_FAILED = 406
 FAILURES: Final = (exceptions.AMQPError, OSError)
 """What pika raises; of the second kind are a name that no server has and a certificate that does not hold."""
+_BROKEN: Final = (ConnectionClosed, *FAILURES)
 
 
 def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) -> None:
@@ -44,7 +43,8 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
     Raises:
         EnqueueError: after at most 5 s for connecting; a server that falls silent is given up after at most 30 s.
     """
-    with _publishing(broker, label, {message.queue_name for message, _ in messages}) as sent:
+    with _Enqueuing(broker, label) as enqueuing:
+        _prepare(broker, {message.queue_name for message, _ in messages})
         addressed = [(_addressed(message, delay), delay) for message, delay in messages]
         for message, delay in addressed:
             broker.emit_before("enqueue", message, delay)
@@ -53,9 +53,9 @@ def publish(broker: RabbitmqBroker, messages: Sequence[Delayed], label: str, /) 
             for message, _ in addressed
         ]
         if len(wires) == 1:
-            _publish_one(broker, wires[0], sent)
+            _publish_one(broker, wires[0], enqueuing)
         else:
-            _publish_many(broker, wires, sent)
+            _publish_many(broker, wires, enqueuing)
         for message, delay in addressed:
             broker.emit_after("enqueue", message, delay)
 
@@ -66,40 +66,43 @@ def put_back(broker: RabbitmqBroker, queue_name: str, payload: bytes, label: str
     Raises:
         EnqueueError: as `publish`.
     """
-    with _publishing(broker, label, {queue_name}) as sent:
-        _publish_one(broker, Wire(queue_name, payload, None), sent)
+    with _Enqueuing(broker, label) as enqueuing:
+        _prepare(broker, {queue_name})
+        _publish_one(broker, Wire(queue_name, payload, None), enqueuing)
 
 
-@contextmanager
-def _publishing(broker: RabbitmqBroker, label: str, queue_names: set[str]) -> Iterator[_Sent]:
-    """On a connection that is open, as far as can be known, to queues that exist.
+class _Enqueuing:
+    """Turns what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted."""
 
-    Turns what pika and Dramatiq raise into `EnqueueError`, saying whether the jobs may have been accepted.
-    """
-    forget_connections_after_fork(broker)
-    sent = _Sent()
-    try:
-        _drop_closed_connection(broker)
-        for queue_name in queue_names:
-            broker.declare_queue(queue_name, ensure=True)
-        yield sent
-    except exceptions.NackError as error:
-        raise EnqueueError(f"{label} did not take the job: {error}", maybe_accepted=False) from error
-    except (ConnectionClosed, *FAILURES) as error:
-        del broker.connection
-        raise _enqueue_error(broker, label, error, sent) from error
-    broker.state.used_at = time.monotonic()
+    def __init__(self, broker: RabbitmqBroker, label: str) -> None:
+        self._broker = broker
+        self._label = label
+        self.maybe_accepted = False
+        """Whether anything has been sent."""
 
+    def __enter__(self) -> _Enqueuing:
+        return self
 
-class _Sent:
-    """How far an enqueue came."""
-
-    maybe = False
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None:
+            self._broker.state.used_at = time.monotonic()
+        elif isinstance(error, exceptions.NackError):
+            raise EnqueueError(f"{self._label} did not take the job: {error}", maybe_accepted=False) from error
+        elif isinstance(error, _BROKEN):
+            del self._broker.connection
+            raise _enqueue_error(self._broker, self._label, error, maybe_accepted=self.maybe_accepted) from error
 
 
-def _publish_one(broker: RabbitmqBroker, message: Wire, sent: _Sent) -> None:
+def _prepare(broker: RabbitmqBroker, queue_names: set[str]) -> None:
+    """See to a connection that is open, as far as can be known, and to queues that exist."""
+    _drop_closed_connection(broker)
+    for queue_name in queue_names:
+        broker.declare_queue(queue_name, ensure=True)
+
+
+def _publish_one(broker: RabbitmqBroker, message: Wire, enqueuing: _Enqueuing) -> None:
     channel = broker.channel
-    sent.maybe = True
+    enqueuing.maybe_accepted = True
     try:
         message.publish(channel, is_mandatory=broker.confirm_delivery)
     except exceptions.UnroutableError:
@@ -108,7 +111,7 @@ def _publish_one(broker: RabbitmqBroker, message: Wire, sent: _Sent) -> None:
         message.publish(channel, is_mandatory=True)
 
 
-def _publish_many(broker: RabbitmqBroker, messages: Sequence[Wire], sent: _Sent) -> None:
+def _publish_many(broker: RabbitmqBroker, messages: Sequence[Wire], enqueuing: _Enqueuing) -> None:
     """pika confirms one message at a time; a transaction is its public way to confirm a thousand at once."""
     channel = broker.connection.channel()
     returned: list[Wire] = []
@@ -118,14 +121,14 @@ def _publish_many(broker: RabbitmqBroker, messages: Sequence[Wire], sent: _Sent)
     channel.tx_select()
     for message in messages:
         message.publish(channel, is_mandatory=True)
-    sent.maybe = True
+    enqueuing.maybe_accepted = True
     channel.tx_commit()
     # pika calls back from here alone. What was returned came before the answer to the commit.
     broker.connection.process_data_events(0)
     channel.close()
     if returned:
         _declare_again(broker, {message.queue_name for message in returned})
-        _publish_many(broker, returned, sent)
+        _publish_many(broker, returned, enqueuing)
 
 
 class Wire(NamedTuple):
@@ -181,7 +184,7 @@ def has_news(connection: BlockingConnection, /) -> bool:
     return bool(poll.poll(0))
 
 
-def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, sent: _Sent) -> EnqueueError:
+def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, *, maybe_accepted: bool) -> EnqueueError:
     cause = error.message if isinstance(error, ConnectionClosed) else error
     if is_other_shape(cause):
         return EnqueueError(other_shape(broker, label, cause), maybe_accepted=False)
@@ -189,7 +192,7 @@ def _enqueue_error(broker: RabbitmqBroker, label: str, error: Exception, sent: _
         return BrokerUnavailable(f"{label} refuses the credentials: {cause}", maybe_accepted=False)
     if isinstance(cause, exceptions.ProbableAccessDeniedError):
         return BrokerUnavailable(f"{label}: the server has no such vhost for this user: {cause}", maybe_accepted=False)
-    if sent.maybe:
+    if maybe_accepted:
         return BrokerUnavailable(f"{label} did not confirm the job and may hold it: {cause!r}", maybe_accepted=True)
     return BrokerUnavailable(
         f"{label} cannot be reached (waited at most {CONNECT_SECONDS} s): {cause!r}", maybe_accepted=False

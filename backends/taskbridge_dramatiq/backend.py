@@ -23,6 +23,7 @@ from taskbridge.store import open_store
 from taskbridge.worker import worker_environment
 from taskbridge_dramatiq.actors import register
 from taskbridge_dramatiq.brokers import driver, kind_of, open_broker
+from taskbridge_dramatiq.patches import forget_connections_after_fork
 from taskbridge_dramatiq.record import native_record, record
 from taskbridge_dramatiq.wire import to_native, to_native_worker
 
@@ -84,6 +85,8 @@ class DramatiqBackend(Backend):
         self.processes = max(1, url.number("processes", 1)) if url else 1
         self._has_native_workers = url is not None and url.has_native_workers
         self._driver = driver(self.kind)
+        if self.kind == "amqp":
+            forget_connections_after_fork(self.broker)  # type: ignore[arg-type]  # of this kind it is one
         self.capabilities = self._record()
 
     def enqueue(self, messages: Sequence[Message], /) -> None:
