@@ -82,13 +82,6 @@ def test_a_later_wake_fails_only_where_no_resampling_reaches_the_target(
     assert on_a_busy_machine == ("pass" if verdict == "pass" else "noisy")
 
 
-def test_a_wake_that_is_known_to_be_later_is_missed_and_one_that_is_later_still_fails() -> None:
-    (driver,) = (row for row in rows() if row.backend == "dramatiq+amqp" and row.profile == "taskbridge")
-    ours = {"missed": 1.25, "FAIL": 1.5}
-    for verdict, milliseconds in ours.items():
-        assert wake_rows.beside_native(driver, [1.0] * 9, [milliseconds] * 9, is_busy=False).verdict == verdict
-
-
 @pytest.mark.parametrize(
     ("kind", "added", "verdict"),
     [
@@ -111,7 +104,7 @@ def test_every_backend_has_a_late_ack_profile_of_the_engine_to_be_held_against()
         assert (tuned.worker, tuned.environment) != (first_steps.worker, first_steps.environment), native.backend
 
 
-@pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("noisy", 0), ("missed", 0), ("FAIL", 1)])
+@pytest.mark.parametrize(("verdict", "code"), [("pass", 0), ("noisy", 0), ("FAIL", 1)])
 def test_the_exit_code_says_whether_a_promise_is_broken(
     verdict: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,5 +112,5 @@ def test_the_exit_code_says_whether_a_promise_is_broken(
     monkeypatch.setattr(run.Bench, "rows", lambda _bench: iter([row]))
     printed: list[str] = []
     assert run.main(["--json", str(tmp_path / "bench.json")], write=printed.append) == code
-    assert f"{code} of 1 broken, {int(verdict == 'missed')} missed" in "".join(printed)
+    assert f"{code} of 1 broken" in "".join(printed)
     assert json.loads((tmp_path / "bench.json").read_text())["rows"] == [row.plain()]

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-Verdict = Literal["pass", "FAIL", "missed", "noisy", "not run"]
+Verdict = Literal["pass", "FAIL", "noisy", "not run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """`noisy`: the samples disagree on whether the target is met, so that this run says nothing.
-
-    `missed`: not what was asked for, as is known and stated in the docs; what is worse than is known is a `FAIL`.
-    """
+    """`noisy`: the samples disagree on whether the target is met, so that this run says nothing."""
 
     section: str
     subject: str

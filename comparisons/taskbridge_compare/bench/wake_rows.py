@@ -24,12 +24,10 @@ BUDGET = 50.0
 """Milliseconds."""
 TARGET = 0.95
 """Times as soon."""
-KNOWN: Final = {"dramatiq+amqp": 0.7}
-"""As soon as that, where the target is known to be missed: docs/decisions.md says why."""
 
-_WAKES = 9
-_MORE_WAKES = 27
-"""For those that the first say too little of: a worker that polls takes anything up to its interval."""
+_WAKES: Final = (9, 27, 108)
+"""As many more for those that the ones before say too little of: a worker that polls takes anything up to its
+interval, and the medians of 36 such differ by a quarter once in twenty times."""
 _IDLE_SECONDS = 2.0
 _PATIENCE_SECONDS = 20.0
 
@@ -40,9 +38,10 @@ def rows(pairs: Sequence[tuple[Station, Station]]) -> Iterator[Row]:
     They must run already.
     """
     waits: dict[Station, list[float]] = {station: [] for pair in pairs for station in pair}
-    _wake_each(waits, times=_WAKES)
-    unclear = [pair for pair in pairs if _ratio(*(waits[station] for station in pair)) < TARGET]
-    _wake_each({station: waits[station] for pair in unclear for station in pair}, times=_MORE_WAKES)
+    unclear = list(pairs)
+    for times in _WAKES:
+        _wake_each({station: waits[station] for pair in unclear for station in pair}, times=times)
+        unclear = [pair for pair in unclear if _ratio(*(waits[station] for station in pair)) < TARGET]
     is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     for _, bridged in pairs:
         own = waits[bridged]
@@ -71,7 +70,7 @@ def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float]
         subject=driver.backend,
         value=f"x{ratio:.2f}",
         target=f">= x{TARGET:g}",
-        verdict=_beside(driver, ratio, high, is_busy=is_busy),
+        verdict=_beside(ratio, high, is_busy=is_busy),
         durability=driver.durability,
         detail=(
             f"medians of {len(ours)}: {statistics.median(ours):.1f} ms, natively {statistics.median(theirs):.1f} ms;"
@@ -82,12 +81,10 @@ def beside_native(driver: Driver, theirs: Sequence[float], ours: Sequence[float]
     )
 
 
-def _beside(driver: Driver, ratio: float, high: float, *, is_busy: bool) -> Verdict:
+def _beside(ratio: float, high: float, *, is_busy: bool) -> Verdict:
     if ratio >= TARGET:
         return "pass"
-    if high >= TARGET or is_busy:
-        return "noisy"
-    return "missed" if ratio >= KNOWN.get(driver.backend, TARGET) else "FAIL"
+    return "noisy" if high >= TARGET or is_busy else "FAIL"
 
 
 def _ratio(theirs: Sequence[float], ours: Sequence[float]) -> float:
