@@ -30,7 +30,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 NODES: Final = 3
 """Of RabbitMQ: each takes five seconds of processor to start, and some for as long as it runs."""
 
-
 LOG: Final = 5_000
 """Characters of each log that a failed test shows."""
 

@@ -78,7 +78,7 @@ class _Enqueuing:
         self._broker = broker
         self._label = label
         self.maybe_accepted = False
-        """Whether anything has been sent."""
+        """Once anything has been sent."""
 
     def __enter__(self) -> _Enqueuing:
         return self

@@ -28,10 +28,10 @@ TARGET = 0.95
 
 _DRAIN_SECONDS = 1.0
 _FEWEST, _MOST = 40, 4000
-_PAIRS = range(3, 7)
+_FEWEST_PAIRS, _PAIRS = 3, 6
 """As many as say something: the first that is in no doubt ends it."""
-_MORE_PAIRS = 24
-"""For those that these say too little of: a machine that others share differs from itself by more than is asked."""
+_MOST_PAIRS = 30
+"""Where six say too little: a machine that others share differs from itself by more than is asked."""
 _CLEAR = 0.05
 _PATIENCE_SECONDS = 60.0
 _LOCK_TRIES = 5
@@ -45,7 +45,7 @@ def row(native: Station, bridged: Station) -> Row:
     )
     theirs: list[Drain] = []
     ours: list[Drain] = []
-    for number in range(_PAIRS.stop - 1 + _MORE_PAIRS):
+    for number in range(_MOST_PAIRS):
         for station, drains in ((native, theirs), (bridged, ours))[:: -1 if number % 2 else 1]:
             drains.append(Drain(station, count))
         if _is_enough(theirs, ours):
@@ -78,18 +78,17 @@ def verdict(theirs: Sequence[float], ours: Sequence[float]) -> Verdict:
     paired = paired_ratio(ours, theirs)
     if paired >= TARGET:
         return "pass"
-    if len(ours) >= _PAIRS.stop:
+    if len(ours) > _PAIRS:
         return "FAIL" if resampled(statistics.median, ratios(ours, theirs))[1] < TARGET else "noisy"
     return "FAIL" if max(ours) / max(theirs) < TARGET and paired < same_again(theirs)[0] else "noisy"
 
 
 def _is_enough(theirs: Sequence[Drain], ours: Sequence[Drain]) -> bool:
-    if len(ours) < _PAIRS.start:
-        return False
     found = ratios([drain.rate for drain in ours], [drain.rate for drain in theirs])
-    if len(ours) == _PAIRS.stop - 1 and statistics.median(found) >= TARGET:
-        return True
-    return len(ours) < _PAIRS.stop and (min(found) > TARGET + _CLEAR or max(found) < TARGET - _CLEAR)
+    is_clear = min(found) > TARGET + _CLEAR or max(found) < TARGET - _CLEAR
+    if len(ours) == _PAIRS:
+        return is_clear or statistics.median(found) >= TARGET
+    return is_clear and _FEWEST_PAIRS <= len(ours) < _PAIRS
 
 
 def same_again(rates: Sequence[float]) -> tuple[float, float]:
